@@ -1,0 +1,6 @@
+//! The decisions of the scheduler: pure, total, deterministic.
+//!
+//! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
+//! membership are arguments. What runs when is decided by this crate alone.
+
+pub mod time;
