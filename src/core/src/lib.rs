@@ -3,4 +3,14 @@
 //! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
 //! membership are arguments. What runs when is decided by this crate alone.
 
+pub mod command;
+pub mod execution;
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod node;
+pub mod rules;
 pub mod time;
+
+pub mod duration;
+pub mod schedule;

@@ -1,0 +1,379 @@
+//! What may stand in the log. A command is complete: apply adds no time, no chance, no zone data to it.
+
+use crate::execution::{Outcome, SkipReason};
+use crate::ids::{
+    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin, RequestId,
+};
+use crate::job::Job;
+use crate::node::{Mark, Registration};
+use crate::time::Time;
+use std::sync::Arc;
+
+/// One log entry: what was queued at the proposer at the time, under one stamp.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Batch {
+    /// The leader's wall clock when it proposed the entry. Apply never lets the state's time go back.
+    pub time: Time,
+    /// In order.
+    pub commands: Vec<Command>,
+}
+
+/// One change of the state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Command {
+    /// A client's request id: the same one within ten minutes is answered as before and changes nothing.
+    pub request: Option<RequestId>,
+    /// The change.
+    pub action: Action,
+}
+
+/// The changes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// The first command of a cluster.
+    Found(Founding),
+    /// The leader's decisions on ticks and requested runs.
+    Decide(Vec<Decision>),
+    /// Nodes for occurrences whose turn has come and for retries.
+    Assign(Vec<Assignment>),
+    /// What agents said.
+    Report(Vec<Report>),
+    /// What waited too long.
+    GiveUp(Vec<GiveUp>),
+    /// A job created or replaced.
+    Put(PutJob),
+    /// A part of an import, not to be seen yet.
+    Stage {
+        /// The import.
+        import: RequestId,
+        /// Its next jobs.
+        jobs: Vec<PutJob>,
+    },
+    /// Everything staged appears at once.
+    Commit {
+        /// The import.
+        import: RequestId,
+    },
+    /// Everything staged is forgotten.
+    Abandon {
+        /// The import.
+        import: RequestId,
+    },
+    /// A job deleted.
+    Delete {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// The executions of a job deleted and its counters set to zero.
+    DeleteExecutions {
+        /// The job's name.
+        name: Arc<str>,
+    },
+    /// A run outside the schedule asked for; the command's request is its cause.
+    Run {
+        /// The job's name.
+        name: Arc<str>,
+        /// The nominal time of the run: when it was asked for.
+        nominal: Time,
+    },
+    /// The open executions of an occurrence shall end.
+    Cancel {
+        /// The occurrence.
+        occurrence: OccurrenceRef,
+    },
+    /// Job submissions are refused (true) or taken (false), as Dkron's pause.
+    Pause(bool),
+    /// Ticks stop.
+    Hold(Scope),
+    /// Ticks go on; those passed over become one skip record for each job.
+    Release(Scope),
+    /// A node said hello.
+    Register(Registration),
+    /// The failure detector or an operator said something of a node.
+    Mark {
+        /// The node.
+        node: NodeSlot,
+        /// What.
+        mark: Mark,
+    },
+    /// The leader's zone data are newer than the state's.
+    AdoptZoneData {
+        /// Their version, as `2026a`.
+        version: Arc<str>,
+    },
+}
+
+/// What is fixed when a cluster comes to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Founding {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// 1 for a new one.
+    pub incarnation: Incarnation,
+    /// IANA name of the zone of jobs that name none.
+    pub default_zone: Arc<str>,
+    /// Version of the founder's zone data.
+    pub zone_data: Arc<str>,
+}
+
+/// A decision on one job. Taken only if the job is still as the leader saw it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decision {
+    /// The job.
+    pub job: JobSlot,
+    /// The use of the slot that the leader saw.
+    pub generation: u32,
+    /// The revision that the leader saw.
+    pub revision: u32,
+    /// What is decided.
+    pub kind: DecisionKind,
+    /// The job's next due time after this decision; none if there is none. Ignored unless the decision is of
+    /// origin `schedule`.
+    pub next_due: Option<Time>,
+}
+
+/// What is decided.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DecisionKind {
+    /// One occurrence.
+    Start {
+        /// Why.
+        origin: Origin,
+        /// Its nominal time.
+        nominal: Time,
+        /// One execution on each; none if no node is eligible.
+        nodes: Vec<NodeSlot>,
+    },
+    /// Ticks of the schedule passed over.
+    Skip {
+        /// The first: the job's stored next due time.
+        from: Time,
+        /// The last.
+        to: Time,
+        /// How many.
+        count: u64,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Only the next due time, for a job whose stored one is not above its cursor or whose zone changed.
+    Refile,
+}
+
+/// Nodes for something that waits for them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Assignment {
+    /// An occurrence whose turn has come.
+    Place {
+        /// The occurrence.
+        occurrence: OccurrenceRef,
+        /// One execution on each; never empty.
+        nodes: Vec<NodeSlot>,
+    },
+    /// The next attempt of an execution.
+    Retry {
+        /// The new attempt.
+        execution: ExecutionRef,
+        /// Where.
+        node: NodeSlot,
+    },
+}
+
+/// What an agent says of an execution.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// The execution.
+    pub execution: ExecutionRef,
+    /// Its long id: that of another (a restored-away one) is not meant.
+    pub id: ExecutionId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened to an execution on its agent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// It is in the agent's journal.
+    Accepted,
+    /// It runs.
+    Started {
+        /// Since when, on the agent's clock.
+        at: Time,
+    },
+    /// It ended, or will never begin.
+    Finished(Outcome),
+}
+
+/// Something that waited longer than its job allows; apply checks that it did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GiveUp {
+    /// An occurrence without a node for longer than the catch-up window.
+    Unplaced(OccurrenceRef),
+    /// An execution whose agent has been silent for longer than `lost_after`.
+    Lost(ExecutionRef),
+}
+
+/// A job created or replaced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PutJob {
+    /// The definition, typed.
+    pub job: Arc<Job>,
+    /// The same definition, encoded: what the state keeps.
+    pub definition: Arc<[u8]>,
+    /// The job's uid if the name is new.
+    pub uid: JobUid,
+    /// The revision that the proposer saw, 0 for none.
+    pub seen: u32,
+    /// Whether anything but `seen` refuses the write (a client's safe update).
+    pub strict: bool,
+    /// The first tick after the proposer's time under this definition.
+    pub next_due: Option<Time>,
+    /// What was due under the old definition, in order; applied before the change.
+    pub due: Vec<Decision>,
+    /// How many ticks of the old definition are passed over by the change.
+    pub passed: u64,
+    /// Counters that come with a restored job.
+    pub counters: Option<Counters>,
+}
+
+/// A job's counters and last outcomes, as Dkron's clients see them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Executions that succeeded.
+    pub success_count: u64,
+    /// Executions that failed.
+    pub error_count: u64,
+    /// When the last good one ended; the epoch for never.
+    pub last_success: Time,
+    /// When the last bad one ended; the epoch for never.
+    pub last_error: Time,
+    /// The last closed occurrence's status.
+    pub status: Status,
+}
+
+/// What became of a job's last closed occurrence.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Status {
+    /// None has closed yet.
+    #[default]
+    Untriggered,
+    /// All its executions succeeded in the end.
+    Success,
+    /// All failed.
+    Failed,
+    /// Some failed.
+    PartiallyFailed,
+}
+
+impl Status {
+    /// All in the order of their stable numbers.
+    pub const ALL: [Status; 4] = [Status::Untriggered, Status::Success, Status::Failed, Status::PartiallyFailed];
+
+    /// The stable number of the wire and the disk.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The status with this number.
+    pub fn from_number(number: u8) -> Option<Status> {
+        Status::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Dkron's word, empty for a job that has not run.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Untriggered => "",
+            Status::Success => "success",
+            Status::Failed => "failed",
+            Status::PartiallyFailed => "partially_failed",
+        }
+    }
+}
+
+/// Whose ticks are held or released.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// Everybody's.
+    Cluster,
+    /// These jobs'.
+    Jobs(Vec<Arc<str>>),
+}
+
+/// What apply answers to one command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The job is stored.
+    Stored {
+        /// Where.
+        job: JobSlot,
+        /// Its revision now.
+        revision: u32,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// Of a list of items, these (by position) were rejected and changed nothing.
+    Rejected(Vec<u32>),
+    /// The node's place.
+    Registered(NodeSlot),
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The cluster has not been founded, or is founded already.
+    #[error("the cluster is already founded")]
+    Founded,
+    /// No job of this name.
+    #[error("job '{0}' not found")]
+    UnknownJob(Arc<str>),
+    /// The parent is not there.
+    #[error("specified parent job not found")]
+    UnknownParent(Arc<str>),
+    /// The parent chain comes back to the job.
+    #[error("parent_job: '{0}' would make the job wait for itself")]
+    ParentCycle(Arc<str>),
+    /// A parent cannot be deleted before its children.
+    #[error("job '{0}' has dependent jobs and cannot be deleted before them")]
+    HasDependents(Arc<str>),
+    /// A safe update found another revision.
+    #[error("the job was changed in the meantime: its revision is {0}")]
+    Changed(u32),
+    /// Submissions are paused.
+    #[error("New job submissions are currently paused")]
+    Paused,
+    /// `forbid`: an occurrence is open.
+    #[error("job '{job}' is still running as {execution} and its concurrency is \"forbid\"")]
+    Overlap {
+        /// The job.
+        job: Arc<str>,
+        /// What stands in the way.
+        execution: ExecutionId,
+    },
+    /// As many runs wait as may.
+    #[error("job '{0}' has as many waiting runs as it may")]
+    QueueFull(Arc<str>),
+    /// A disabled job is not run by hand (as Dkron).
+    #[error("job '{0}' is disabled")]
+    Disabled(Arc<str>),
+    /// No such import.
+    #[error("import {0} is not staged")]
+    UnknownImport(RequestId),
+    /// No such occurrence is open.
+    #[error("no such execution is open")]
+    NotOpen,
+    /// No such node.
+    #[error("no such node")]
+    UnknownNode,
+    /// Another living node has the name.
+    #[error("node name '{0}' is taken by another living node")]
+    NameTaken(Arc<str>),
+    /// The definition cannot be used.
+    #[error("{0}")]
+    Invalid(Arc<str>),
+    /// A run without a request id has no cause.
+    #[error("a run needs a request id")]
+    NoRequest,
+}

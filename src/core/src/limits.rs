@@ -1,0 +1,48 @@
+//! Every bound of the deciding code, each with its reason, checked against one another.
+
+use crate::time::Span;
+
+/// A log entry's largest encoding in bytes: sled syncs values only while they stay far from its
+/// segment size, and a small entry lets heartbeats and other writes pass between two of them.
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// A job's largest encoded definition in bytes: one definition must fit in one entry.
+pub const DEFINITION_BYTES_MAX: usize = 48 * 1024;
+/// A job name's largest length in bytes: names are part of file names, which end at 255.
+pub const NAME_BYTES_MAX: usize = 200;
+/// Most pairs in each of a job's maps (tags, metadata, executor_config, one processor's settings).
+pub const MAP_PAIRS_MAX: usize = 128;
+/// Most processors of one job.
+pub const PROCESSORS_MAX: usize = 16;
+/// Most retries of one attempt; Dkron has no bound, but an endless job is an outage.
+pub const RETRIES_MAX: u32 = 1_000;
+/// Most nodes that one occurrence runs on.
+pub const FANOUT_MAX: usize = 256;
+/// Most occurrences of one job that wait their turn under `queue`.
+pub const QUEUE_MAX: u16 = 100;
+/// Most decisions in one `Decide`: about 16 bytes each, well below an entry.
+pub const DECISIONS_MAX: usize = 2_000;
+/// Most late ticks of one job that one decision round starts.
+pub const CATCHUP_STARTS_MAX: usize = 100;
+/// The output that travels in the log, in bytes: the tail, for notices and lists.
+pub const OUTPUT_TAIL_BYTES: usize = 4 * 1024;
+/// The output kept for an execution in the history, in bytes: as Dkron.
+pub const OUTPUT_BYTES_MAX: usize = 256_000;
+/// How long a request id is remembered.
+pub const REQUEST_MEMORY: Span = Span::from_seconds(600);
+/// Most remembered request ids: the oldest gives way, so that a flood stays bounded.
+pub const REQUESTS_MAX: usize = 100_000;
+/// A tick up to this late starts as if on time (the default start deadline).
+pub const START_DEADLINE: Span = Span::from_seconds(60);
+/// How far back the latest missed tick is still started (the default catch-up window).
+pub const CATCHUP_WINDOW: Span = Span::from_seconds(3_600);
+/// When an execution of a silent agent is given up (the default).
+pub const LOST_AFTER: Span = Span::from_seconds(24 * 3_600);
+/// How long an unplaced occurrence holds its place before the job's next one takes it.
+pub const UNPLACED_YIELD: Span = Span::from_seconds(60);
+/// How long an execution may stand unaccepted before it is listed again.
+pub const REDELIVER_AFTER: Span = Span::from_seconds(2);
+/// The largest jitter: beyond a day a schedule is the better tool.
+pub const JITTER_MAX: Span = Span::from_seconds(24 * 3_600);
+
+const _: () = assert!(DEFINITION_BYTES_MAX + 4 * OUTPUT_TAIL_BYTES <= ENTRY_BYTES_MAX);
+const _: () = assert!(DECISIONS_MAX * 32 <= ENTRY_BYTES_MAX);
