@@ -4,6 +4,7 @@
 //! membership are arguments. What runs when is decided by this crate alone.
 
 pub mod command;
+pub mod delivery;
 pub mod execution;
 pub mod ids;
 pub mod job;
