@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
 //! membership are arguments. What runs when is decided by this crate alone.
 
+pub mod apply;
 pub mod command;
 pub mod delivery;
 pub mod execution;
@@ -10,8 +11,12 @@ pub mod ids;
 pub mod job;
 pub mod limits;
 pub mod node;
+pub mod placement;
+pub mod plan;
 pub mod rules;
+pub mod state;
 pub mod time;
+pub mod wheel;
 
 pub mod duration;
 pub mod schedule;
