@@ -3,4 +3,6 @@
 //! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
 //! membership are arguments. What runs when is decided by this crate alone.
 
+pub mod duration;
+pub mod schedule;
 pub mod time;
