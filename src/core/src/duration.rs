@@ -10,7 +10,9 @@ use crate::time::Span;
 pub enum DurationError {
     /// A number was expected where there is none: the text is empty, only a sign, or starts a part
     /// with a unit.
-    #[error("duration {value:?}: a number is missing; write numbers with ns, us, µs, ms, s, m or h, as in 1h30m")]
+    #[error(
+        "duration {value:?}: a number is missing; write numbers with ns, us, µs, ms, s, m or h, as in 1h30m"
+    )]
     Number {
         /// The whole text.
         value: String,
@@ -191,9 +193,22 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_its_text_and_the_units() {
-        for text in
-            ["", "-", "+", "s", ".", ".s", "1", "1h5", "1d", "1 h", "1h ", "1w", "3000000h", "9223372036854775808ns"]
-        {
+        for text in [
+            "",
+            "-",
+            "+",
+            "s",
+            ".",
+            ".s",
+            "1",
+            "1h5",
+            "1d",
+            "1 h",
+            "1h ",
+            "1w",
+            "3000000h",
+            "9223372036854775808ns",
+        ] {
             let message = parse_duration(text).expect_err(text).to_string();
             assert!(message.contains(&format!("{text:?}")), "{message}");
             assert!(message.contains("ns, us, µs, ms, s, m"), "{message}");

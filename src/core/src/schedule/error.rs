@@ -63,7 +63,9 @@ pub enum ScheduleError {
         value: String,
     },
     /// The zone of the machine, which would differ from server to server.
-    #[error("zone \"Local\": differs from server to server; allowed: a name of the IANA database, as in Europe/Berlin")]
+    #[error(
+        "zone \"Local\": differs from server to server; allowed: a name of the IANA database, as in Europe/Berlin"
+    )]
     LocalZone,
     /// A zone that the bundled data do not have.
     #[error(transparent)]

@@ -119,9 +119,7 @@ impl Timing<'_> {
             return 0;
         }
         match &self.schedule.0 {
-            Kind::Cron(sets) => {
-                count::count_fires(sets, &self.zone, self.policy(sets), first, last + 1)
-            }
+            Kind::Cron(sets) => count::count_fires(sets, &self.zone, self.policy(sets), first, last + 1),
             Kind::Every(delay) => {
                 self.every_index(*delay, last).abs_diff(self.every_index(*delay, first - 1))
             }

@@ -252,8 +252,9 @@ mod tests {
     fn transitions_lie_farther_apart_than_the_clock_jumps_at_them() {
         for zone in zone_names().map(zone) {
             for window in zone.stretches().windows(3) {
-                let jumps = (window[1].offset - window[0].offset).abs().max(
-                    (window[2].offset - window[1].offset).abs());
+                let jumps = (window[1].offset - window[0].offset)
+                    .abs()
+                    .max((window[2].offset - window[1].offset).abs());
                 assert!(window[2].start - window[1].start > jumps, "{zone}: {window:?}");
             }
         }
