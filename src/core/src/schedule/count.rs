@@ -16,16 +16,16 @@ use super::zone::Zone;
 pub(super) fn count_fires(sets: &Sets, zone: &Zone, dst: Dst, first: i64, bound: i64) -> u64 {
     let mut fires = 0;
     for index in zone.stretch_at(first)..zone.stretches().len() {
-        let span = dst.span(zone, index);
-        if span.start >= bound {
+        let segment = dst.segment(zone, index);
+        if segment.start >= bound {
             break;
         }
-        let mut from = span.readings.start.max(first + span.offset);
-        if span.start >= first && first_reading(sets, span.gap).is_some() {
+        let mut from = segment.readings.start.max(first + segment.offset);
+        if segment.start >= first && first_reading(sets, segment.gap).is_some() {
             fires += 1;
-            from = from.max(span.start + span.offset + 1);
+            from = from.max(segment.start + segment.offset + 1);
         }
-        fires += count_readings(sets, from..span.end.min(bound) + span.offset);
+        fires += count_readings(sets, from..segment.end.min(bound) + segment.offset);
     }
     fires
 }

@@ -4,10 +4,11 @@
 //! readings never appear (the gap); where it jumps back some appear twice (the repeat). A policy is
 //! two answers: does a time in the gap fire at its edge, and does a repeated reading fire again?
 //!
-//! An expression whose hour field allows every hour is an *interval*: it follows elapsed time, so
-//! it fires at each matching reading that does appear, in both passes of a repeated hour, under each
-//! policy. Every other expression names times of day, steps such as `*/2` among them: such a job
-//! keeps its number of runs a day on the short day and on the long one.
+//! An expression whose hour field allows every hour (`*`, `?`, `*/1`, `0-23`) is an *interval*: it
+//! follows elapsed time, so it fires at each matching reading that does appear, in both passes of a
+//! repeated hour and never for the gap, under each policy. Every other expression names times of day,
+//! steps such as `*/2` among them: under `once` such a job keeps its number of runs a day on the short
+//! day and on the long one.
 //!
 //! Transitions lie farther apart than the clock jumps at them (a test holds the zone data to it),
 //! so it is enough to look at a stretch and the one before it.
@@ -42,7 +43,7 @@ pub struct UnknownDst {
 }
 
 /// A stretch as a policy sees it. Readings are local seconds since the epoch's local midnight.
-pub(super) struct Span {
+pub(super) struct Segment {
     /// Its first instant, in seconds since the epoch.
     pub(super) start: i64,
     /// The first instant after it.
@@ -57,7 +58,7 @@ pub(super) struct Span {
 
 impl Dst {
     /// The stretch of a zone with an index, as this policy sees it.
-    pub(super) fn span(self, zone: &Zone, index: usize) -> Span {
+    pub(super) fn segment(self, zone: &Zone, index: usize) -> Segment {
         let stretches = zone.stretches();
         let stretch = stretches[index];
         let end = stretches.get(index + 1).map_or(END, |next| next.start);
@@ -67,7 +68,7 @@ impl Dst {
             _ => stretch.start + stretches[index - 1].offset,
         };
         let first = if self.repeats() { start_reading } else { start_reading.max(expected) };
-        Span {
+        Segment {
             start: stretch.start,
             end,
             offset: stretch.offset,

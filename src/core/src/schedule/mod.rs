@@ -54,6 +54,9 @@ pub struct Parsed {
 }
 
 impl Schedule {
+    /// Not due by itself, as `@manually` says.
+    pub const NEVER: Schedule = Schedule(Kind::Never);
+
     /// Whether it can be due at all: false for `@manually`, for an empty field (`,`) and for dates
     /// that do not exist (30 February). True says nothing about when.
     pub fn fires_ever(&self) -> bool {
@@ -111,8 +114,8 @@ impl Timing<'_> {
         }
     }
 
-    /// How many fires lie after `after` and at or before `until`, without listing them: some 10 us
-    /// for a century.
+    /// How many fires lie after `after` and at or before `until`, without listing them: some 2 us
+    /// for five years.
     pub fn count(&self, after: Time, until: Time) -> u64 {
         let (first, last) = (after.seconds() + 1, until.seconds());
         if last < first {

@@ -18,16 +18,16 @@ pub(super) fn first_fire(sets: &Sets, zone: &Zone, dst: Dst, first: i64) -> Opti
     let year = year_of((first + zone.stretches()[index].offset).div_euclid(DAY));
     let limit = new_year(year + YEARS + 1) * DAY;
     while index < zone.stretches().len() {
-        let span = dst.span(zone, index);
-        if span.start + span.offset >= limit {
+        let segment = dst.segment(zone, index);
+        if segment.start + segment.offset >= limit {
             return None;
         }
-        if span.start >= first && first_reading(sets, span.gap).is_some() {
-            return Some(span.start);
+        if segment.start >= first && first_reading(sets, segment.gap).is_some() {
+            return Some(segment.start);
         }
-        let from = span.readings.start.max(first + span.offset);
-        if let Some(reading) = first_reading(sets, from..span.readings.end.min(limit)) {
-            return Some(reading - span.offset);
+        let from = segment.readings.start.max(first + segment.offset);
+        if let Some(reading) = first_reading(sets, from..segment.readings.end.min(limit)) {
+            return Some(reading - segment.offset);
         }
         index += 1;
     }
@@ -38,17 +38,17 @@ pub(super) fn first_fire(sets: &Sets, zone: &Zone, dst: Dst, first: i64) -> Opti
 pub(super) fn last_fire(sets: &Sets, zone: &Zone, dst: Dst, first: i64, bound: i64) -> Option<i64> {
     let mut index = zone.stretch_at(bound - 1);
     loop {
-        let span = dst.span(zone, index);
-        let from = span.readings.start.max(first + span.offset);
-        let until = span.readings.end.min(bound + span.offset);
+        let segment = dst.segment(zone, index);
+        let from = segment.readings.start.max(first + segment.offset);
+        let until = segment.readings.end.min(bound + segment.offset);
         if let Some(reading) = last_reading(sets, from..until) {
-            return Some(reading - span.offset);
+            return Some(reading - segment.offset);
         }
-        if span.start < first {
+        if segment.start < first {
             return None;
         }
-        if span.start < bound && first_reading(sets, span.gap).is_some() {
-            return Some(span.start);
+        if segment.start < bound && first_reading(sets, segment.gap).is_some() {
+            return Some(segment.start);
         }
         index = index.checked_sub(1)?;
     }

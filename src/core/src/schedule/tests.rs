@@ -43,6 +43,7 @@ fn a_schedule_takes_forty_bytes() {
 fn expressions_of_the_same_meaning_give_equal_schedules() {
     assert_eq!(parsed("30 2 * * *").schedule, parsed("0 30 2 ? JAN-DEC *").schedule);
     assert_eq!(parsed("@minutely"), parsed("0 * * * * *"));
+    assert_eq!(parsed("@manually").schedule, Schedule::NEVER);
     assert_eq!(parsed("@every 90s"), parsed("@every 1m30.9s"));
     assert_ne!(parsed("0 0 0 1 * 1-5"), parsed("0 0 0 1 * *"));
 }
