@@ -47,7 +47,7 @@ fn instant() -> impl Strategy<Value = Time> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn the_next_fire_is_strictly_later_and_a_whole_second(

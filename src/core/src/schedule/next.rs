@@ -47,7 +47,7 @@ pub(super) fn last_fire(sets: &Sets, zone: &Zone, dst: Dst, first: i64, bound: i
         if segment.start < first {
             return None;
         }
-        if segment.start < bound && first_reading(sets, segment.gap).is_some() {
+        if first_reading(sets, segment.gap).is_some() {
             return Some(segment.start);
         }
         index = index.checked_sub(1)?;
