@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod command;
 pub mod delivery;
+pub mod duration;
 pub mod execution;
 pub mod ids;
 pub mod job;
@@ -14,9 +15,7 @@ pub mod node;
 pub mod placement;
 pub mod plan;
 pub mod rules;
+pub mod schedule;
 pub mod state;
 pub mod time;
 pub mod wheel;
-
-pub mod duration;
-pub mod schedule;
