@@ -2,7 +2,8 @@
 
 use crate::execution::{Outcome, SkipReason};
 use crate::ids::{
-    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin, RequestId,
+    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin,
+    RequestId,
 };
 use crate::job::Job;
 use crate::node::{Mark, Registration};
@@ -183,8 +184,9 @@ pub enum Assignment {
 pub struct Report {
     /// The execution.
     pub execution: ExecutionRef,
-    /// Its long id: that of another (a restored-away one) is not meant.
-    pub id: ExecutionId,
+    /// [`ExecutionId::check`] of its long id, so that an execution of another incarnation with an equal small
+    /// name is not meant.
+    pub check: u32,
     /// What happened.
     pub event: Event,
 }
@@ -266,7 +268,8 @@ pub enum Status {
 
 impl Status {
     /// All in the order of their stable numbers.
-    pub const ALL: [Status; 4] = [Status::Untriggered, Status::Success, Status::Failed, Status::PartiallyFailed];
+    pub const ALL: [Status; 4] =
+        [Status::Untriggered, Status::Success, Status::Failed, Status::PartiallyFailed];
 
     /// The stable number of the wire and the disk.
     pub fn number(self) -> u8 {

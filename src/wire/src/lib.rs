@@ -3,4 +3,8 @@
 //! The core's types know no format; the conversions live here, checked both ways, so that the core may be
 //! renamed freely and a byte written by one version is read by the next.
 
+pub mod definition;
+mod error;
 mod generated;
+
+pub use error::WireError;

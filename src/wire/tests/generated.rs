@@ -34,7 +34,10 @@ fn the_committed_code_is_generated_from_the_proto_files() {
         }
     }
     let read = |found: BTreeMap<String, PathBuf>| -> BTreeMap<String, String> {
-        found.into_iter().map(|(name, path)| (name, fs::read_to_string(path).expect("file is readable"))).collect()
+        found
+            .into_iter()
+            .map(|(name, path)| (name, fs::read_to_string(path).expect("file is readable")))
+            .collect()
     };
     let (fresh, kept) = (read(files(out.path(), "rs")), read(files(&committed, "rs")));
     assert_eq!(fresh.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
