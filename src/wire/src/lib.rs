@@ -3,8 +3,15 @@
 //! The core's types know no format; the conversions live here, checked both ways, so that the core may be
 //! renamed freely and a byte written by one version is read by the next.
 
+mod commands;
+mod decisions;
 pub mod definition;
+pub mod entry;
 mod error;
 mod generated;
+mod numbers;
+mod registration;
+mod reports;
+mod wide;
 
 pub use error::WireError;
