@@ -6,12 +6,17 @@
 mod commands;
 mod decisions;
 pub mod definition;
+pub mod delivery;
 pub mod entry;
 mod error;
+pub mod frame;
 mod generated;
+pub mod history;
 mod numbers;
+pub mod raft;
 mod registration;
 mod reports;
+pub mod snapshot;
 mod wide;
 
 pub use error::WireError;
