@@ -195,8 +195,9 @@ pub enum Assignment {
 pub struct Report {
     /// The execution.
     pub execution: ExecutionRef,
-    /// Its long id: that of another (a restored-away one) is not meant.
-    pub id: ExecutionId,
+    /// [`ExecutionId::check`] of its long id, so that an execution of another incarnation with an equal small
+    /// name is not meant.
+    pub check: u32,
     /// What happened.
     pub event: Event,
 }

@@ -16,7 +16,7 @@ impl Step<'_> {
         let Some(execution) = self.live(report.execution) else { return false };
         let Some(found) = self.state().occurrence(report.execution.occurrence) else { return false };
         let id = found.execution_id(report.execution.ordinal, report.execution.attempt);
-        if id != report.id {
+        if id.check() != report.check {
             return false;
         }
         match &report.event {

@@ -1,0 +1,77 @@
+//! Why bytes are not understood. Comparable, so that a test or a caller can ask for the very reason.
+
+use dkron_core::ids::{ClusterId, Incarnation};
+
+/// Why bytes were refused. None of them is worth a retry: the same bytes give the same error.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum WireError {
+    /// They are no message of this kind.
+    #[error("{what}: not a readable message: {problem}")]
+    Malformed {
+        /// The message.
+        what: &'static str,
+        /// The reader's words.
+        problem: String,
+    },
+    /// A number that this version has no meaning for.
+    #[error("{field}: unknown number {number}; was it written by a newer version?")]
+    UnknownNumber {
+        /// The field.
+        field: &'static str,
+        /// What stands there.
+        number: u64,
+    },
+    /// A field without which the rest has no meaning.
+    #[error("{field}: missing")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field of a length that it cannot have.
+    #[error("{field}: {found} long, which it cannot be")]
+    Length {
+        /// The field.
+        field: &'static str,
+        /// Its length.
+        found: u64,
+    },
+    /// A number outside of what its type holds.
+    #[error("{field}: the value is out of range")]
+    Range {
+        /// The field.
+        field: &'static str,
+    },
+    /// Written in a format that this version does not read.
+    #[error("{what}: format {found} is not known; this version reads up to {known}")]
+    UnknownFormat {
+        /// What was read.
+        what: &'static str,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Written by another cluster.
+    #[error("of cluster {found}, not of cluster {own}")]
+    ForeignCluster {
+        /// Whose it is.
+        found: ClusterId,
+        /// Who reads.
+        own: ClusterId,
+    },
+    /// Written before or after a restore that the reader did not take part in.
+    #[error("of incarnation {}, not of incarnation {}", found.0, own.0)]
+    ForeignIncarnation {
+        /// Whose it is.
+        found: Incarnation,
+        /// Who reads.
+        own: Incarnation,
+    },
+}
+
+impl WireError {
+    /// A message that the Protocol Buffers reader refused.
+    pub(crate) fn malformed(what: &'static str, error: &prost::DecodeError) -> WireError {
+        WireError::Malformed { what, problem: error.to_string() }
+    }
+}
