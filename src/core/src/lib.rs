@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod execution;
 pub mod ids;
 pub mod job;
+pub mod journal;
 pub mod limits;
 pub mod node;
 pub mod rules;
