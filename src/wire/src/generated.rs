@@ -5,3 +5,17 @@
 pub mod job {
     include!("generated/dkron.job.v1.rs");
 }
+
+/// `proto/journal.proto`.
+pub mod journal {
+    pub mod v1 {
+        include!("generated/dkron.journal.v1.rs");
+    }
+}
+
+/// `proto/supervisor.proto`.
+pub mod supervisor {
+    pub mod v1 {
+        include!("generated/dkron.supervisor.v1.rs");
+    }
+}

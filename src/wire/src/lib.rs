@@ -4,6 +4,8 @@
 //! renamed freely and a byte written by one version is read by the next.
 
 pub mod definition;
+pub mod journal;
+pub mod supervisor;
 mod error;
 mod generated;
 
