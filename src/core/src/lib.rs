@@ -10,6 +10,7 @@ pub mod duration;
 pub mod execution;
 pub mod ids;
 pub mod job;
+pub mod journal;
 pub mod limits;
 pub mod node;
 pub mod placement;

@@ -12,11 +12,13 @@ mod error;
 pub mod frame;
 mod generated;
 pub mod history;
+pub mod journal;
 mod numbers;
 pub mod raft;
 mod registration;
 mod reports;
 pub mod snapshot;
+pub mod supervisor;
 mod wide;
 
 pub use error::WireError;
