@@ -11,6 +11,7 @@ pub mod execution;
 pub mod ids;
 pub mod job;
 pub mod journal;
+pub mod jump;
 pub mod limits;
 pub mod node;
 pub mod placement;
