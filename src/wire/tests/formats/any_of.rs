@@ -2,9 +2,9 @@
 
 use dkron_core::command::{
     Action, Assignment, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp, PutJob,
-    Report, Scope, Status,
+    Report, Scope, Status, Stretch,
 };
-use dkron_core::delivery::{FromAgent, Launch, ToAgent};
+use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
@@ -212,7 +212,8 @@ pub(crate) fn counters() -> impl Strategy<Value = Counters> {
 }
 
 pub(crate) fn put() -> impl Strategy<Value = PutJob> {
-    let seen = (small(), any::<bool>(), number());
+    let stretch = (time(), time(), number()).prop_map(|(from, to, count)| Stretch { from, to, count });
+    let seen = (small(), any::<bool>(), option::of(stretch));
     (job(), wide(), seen, option::of(time()), vec(decision(), 0..4), option::of(counters())).prop_map(
         |(job, uid, (seen, strict, passed), next_due, due, counters)| PutJob {
             definition: definition::encode(&job).into(),
@@ -334,7 +335,7 @@ pub(crate) fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
         (option::of(wide().prop_map(ClusterId)), registration())
             .prop_map(|(cluster, registration)| FromAgent::Hello { cluster, registration }),
-        vec(report(), 0..10).prop_map(FromAgent::Reports),
+        vec(told(), 0..10).prop_map(FromAgent::Reports),
         (wide(), number(), bytes()).prop_map(|(id, offset, bytes)| FromAgent::Output {
             id: ExecutionId(id),
             offset,
@@ -418,4 +419,12 @@ pub(crate) fn header() -> impl Strategy<Value = dkron_wire::snapshot::Header> {
             }
         },
     )
+}
+
+/// Any report with the long id that its check is of.
+fn told() -> impl Strategy<Value = Told> {
+    (any::<u128>(), report()).prop_map(|(id, report)| {
+        let id = ExecutionId(id);
+        Told { id, report: Report { check: id.check(), ..report } }
+    })
 }

@@ -108,7 +108,7 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
             "hello",
             FromAgent::Hello { cluster: Some(values::stamp().cluster), registration: values::registration() },
         ),
-        ("reports", FromAgent::Reports(values::reports())),
+        ("reports", FromAgent::Reports(values::told())),
         ("output", FromAgent::Output { id: ExecutionId(0xabcd), offset: 300, bytes: b"output"[..].into() }),
     ];
     for (name, said) in up {

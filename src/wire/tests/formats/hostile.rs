@@ -50,7 +50,7 @@ fn whole() -> Vec<Vec<u8>> {
     all.push(definition::encode(&values::job()));
     all.push(raft::encode_membership(&values::membership()));
     all.push(snapshot.finish().expect("written"));
-    let reports = dkron_core::delivery::FromAgent::Reports(values::reports());
+    let reports = dkron_core::delivery::FromAgent::Reports(values::told());
     all.push(delivery::from_agent_to_wire(&reports).encode_to_vec());
     all.push(entry);
     all

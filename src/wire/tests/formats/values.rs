@@ -1,6 +1,7 @@
 //! Fixed values that name every kind of thing once, for the golden files and the sizes.
 
 use dkron_core::command::*;
+use dkron_core::delivery::Told;
 use dkron_core::execution::*;
 use dkron_core::ids::*;
 use dkron_core::job::*;
@@ -130,7 +131,7 @@ pub(crate) fn put() -> PutJob {
         strict: true,
         next_due: Some(NOW),
         due: decisions()[..1].into(),
-        passed: 5,
+        passed: Some(Stretch { from: NOW, to: NOW, count: 5 }),
         counters: Some(Counters {
             success_count: 6,
             error_count: 7,
@@ -233,4 +234,10 @@ pub(crate) fn snapshot_header() -> dkron_wire::snapshot::Header {
         digest: 0x1234_5678,
         digest_format: 1,
     }
+}
+
+/// The same reports as an agent tells them.
+pub(crate) fn told() -> Vec<Told> {
+    let id = ExecutionId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+    reports().into_iter().map(|report| Told { id, report: Report { check: id.check(), ..report } }).collect()
 }
