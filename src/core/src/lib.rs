@@ -5,13 +5,12 @@
 
 pub mod command;
 pub mod delivery;
+pub mod duration;
 pub mod execution;
 pub mod ids;
 pub mod job;
 pub mod limits;
 pub mod node;
 pub mod rules;
-pub mod time;
-
-pub mod duration;
 pub mod schedule;
+pub mod time;
