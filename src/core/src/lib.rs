@@ -9,6 +9,7 @@ pub mod duration;
 pub mod execution;
 pub mod ids;
 pub mod job;
+pub mod ledger;
 pub mod limits;
 pub mod node;
 pub mod rules;
