@@ -148,7 +148,13 @@ impl Timing {
     }
 
     /// How many ticks lie in `(after, until]`, and the last of them.
-    pub fn stretch(&self, after: Time, until: Time, anchor: Time, default_zone: &Zone) -> (u64, Option<Time>) {
+    pub fn stretch(
+        &self,
+        after: Time,
+        until: Time,
+        anchor: Time,
+        default_zone: &Zone,
+    ) -> (u64, Option<Time>) {
         let Some(schedule) = &self.schedule else { return (0, None) };
         let clock = self.clock(schedule, anchor, default_zone);
         let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));

@@ -129,7 +129,9 @@ impl fmt::Display for Time {
 
 /// The text is no instant that a [`Time`] can hold.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{value:?} is not an instant, allowed is RFC 3339, as in 2026-03-29T01:00:00Z or 2026-03-29T03:00:00+02:00")]
+#[error(
+    "{value:?} is not an instant, allowed is RFC 3339, as in 2026-03-29T01:00:00Z or 2026-03-29T03:00:00+02:00"
+)]
 pub struct NotAnInstant {
     /// The text.
     pub value: String,

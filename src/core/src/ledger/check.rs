@@ -33,7 +33,12 @@ pub fn check(promise: &Promise, runs: &[Run]) -> Result<Report, JobError> {
         job.check(&mut report);
     }
     report.findings.sort_by(|one, other| {
-        (&one.job, one.from, one.kind, &one.execution).cmp(&(&other.job, other.from, other.kind, &other.execution))
+        (&one.job, one.from, one.kind, &one.execution).cmp(&(
+            &other.job,
+            other.from,
+            other.kind,
+            &other.execution,
+        ))
     });
     Ok(report)
 }
@@ -160,13 +165,18 @@ impl<'a> JobCheck<'a> {
                 let detail = format!("started {} ms before its time", -delay.millis());
                 report.findings.push(self.finding(Kind::Early, run.scheduled_at, Some(run), detail));
             }
-            let Some(stretch) = self.stretches.iter().find(|one| one.may_run(run.scheduled_at, self.zone())) else {
+            let Some(stretch) = self.stretches.iter().find(|one| one.may_run(run.scheduled_at, self.zone()))
+            else {
                 continue;
             };
-            let waits = matches!(stretch.rules().policy.concurrency, Concurrency::Queue | Concurrency::Replace);
-            let allowed = Span::from_nanos(self.promise.late.nanos().saturating_add(stretch.rules().timing.jitter.nanos()));
+            let waits =
+                matches!(stretch.rules().policy.concurrency, Concurrency::Queue | Concurrency::Replace);
+            let allowed = Span::from_nanos(
+                self.promise.late.nanos().saturating_add(stretch.rules().timing.jitter.nanos()),
+            );
             if run.attempt == 1 && !waits && delay > allowed {
-                let detail = format!("started {} ms late, {} ms are allowed", delay.millis(), allowed.millis());
+                let detail =
+                    format!("started {} ms late, {} ms are allowed", delay.millis(), allowed.millis());
                 report.findings.push(self.finding(Kind::Late, run.scheduled_at, Some(run), detail));
             }
         }
@@ -211,7 +221,9 @@ impl<'a> JobCheck<'a> {
                 "the definitions have no such job".to_owned()
             } else if followed && !ticks && !self.promise.unscheduled {
                 "its schedule has no such tick at the time".to_owned()
-            } else if let Some(skip) = self.skips.iter().find(|skip| ticks && skip.from <= tick && tick <= skip.to) {
+            } else if let Some(skip) =
+                self.skips.iter().find(|skip| ticks && skip.from <= tick && tick <= skip.to)
+            {
                 format!("ran, though the scheduler says: {}", skip.reason)
             } else {
                 continue;

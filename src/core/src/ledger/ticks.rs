@@ -19,7 +19,11 @@ pub(super) struct Stretch {
 
 impl Stretch {
     /// One for each window of a watched job. `seen` are its nominal times that ran or were skipped.
-    pub(super) fn all(watched: &Watched, seen: &BTreeSet<Time>, zone: &Zone) -> Result<Vec<Stretch>, JobError> {
+    pub(super) fn all(
+        watched: &Watched,
+        seen: &BTreeSet<Time>,
+        zone: &Zone,
+    ) -> Result<Vec<Stretch>, JobError> {
         let rules = Rules::of(&watched.job)?;
         let is_interval = watched.job.schedule.trim_start().starts_with("@every");
         let stretch = |window: &Window| {
@@ -55,7 +59,8 @@ impl Stretch {
     pub(super) fn must_run<'a>(&'a self, zone: &'a Zone) -> impl Iterator<Item = Time> + 'a {
         let next = move |after: Time| self.rules.timing.next(after, self.anchor, zone);
         let first = next(self.window.must_from - NANOSECOND);
-        std::iter::successors(first, move |tick| next(*tick)).take_while(|tick| *tick < self.window.must_until)
+        std::iter::successors(first, move |tick| next(*tick))
+            .take_while(|tick| *tick < self.window.must_until)
     }
 }
 
@@ -72,7 +77,9 @@ fn found_anchor(timing: &Timing, window: &Window, seen: &BTreeSet<Time>, zone: &
 
 /// Whether a skip record explains that ticks of this job did not run: by a policy that the job has.
 pub(super) fn explains(skip: &Skip, concurrency: Concurrency) -> bool {
-    use crate::execution::SkipReason::{Disabled, Edited, Held, Missed, Overlap, QueueFull, Rezoned, Unplaced};
+    use crate::execution::SkipReason::{
+        Disabled, Edited, Held, Missed, Overlap, QueueFull, Rezoned, Unplaced,
+    };
     match skip.reason {
         Overlap => concurrency != Concurrency::Allow,
         QueueFull => matches!(concurrency, Concurrency::Queue | Concurrency::Replace),
