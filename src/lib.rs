@@ -1,1 +1,15 @@
-//! x
+//! Dkron's daemon and its command line. The rooms, from the door inwards:
+//!
+//! - [`cli`]: one file per command
+//! - [`node`]: the only room that knows all: builds in order, stops in reverse
+//! - [`api`]: how clients see it: Dkron's REST shapes
+//! - [`config`]: flags and environment become one checked `Config`
+//! - [`clock`]: the only reader of the clocks
+//!
+//! What is decided when is not here but in `dkron_core`; `docs/architecture.md` has the whole map.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod node;
