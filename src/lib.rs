@@ -1,1 +1,3 @@
-//! x
+//! The daemon. The rooms, in reading order:
+
+pub mod raft;
