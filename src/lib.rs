@@ -4,6 +4,7 @@
 //! - [`node`]: the only room that knows all: builds in order, stops in reverse
 //! - [`api`]: how clients see it: Dkron's REST shapes
 //! - [`config`]: flags and environment become one checked `Config`
+//! - [`raft`]: what every server agrees on, in order, on a quorum's disks
 //! - [`clock`]: the only reader of the clocks
 //!
 //! What is decided when is not here but in `dkron_core`; `docs/architecture.md` has the whole map.
@@ -13,3 +14,4 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod node;
+pub mod raft;

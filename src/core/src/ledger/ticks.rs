@@ -78,12 +78,12 @@ fn found_anchor(timing: &Timing, window: &Window, seen: &BTreeSet<Time>, zone: &
 /// Whether a skip record explains that ticks of this job did not run: by a policy that the job has.
 pub(super) fn explains(skip: &Skip, concurrency: Concurrency) -> bool {
     use crate::execution::SkipReason::{
-        Disabled, Edited, Held, Missed, Overlap, QueueFull, Rezoned, Unplaced,
+        Cancelled, Disabled, Edited, Held, Missed, Overlap, QueueFull, Rezoned, Unplaced,
     };
     match skip.reason {
         Overlap => concurrency != Concurrency::Allow,
         QueueFull => matches!(concurrency, Concurrency::Queue | Concurrency::Replace),
-        Disabled | Held | Edited | Rezoned => true,
+        Disabled | Held | Edited | Rezoned | Cancelled => true,
         Missed | Unplaced => false,
     }
 }
