@@ -52,7 +52,7 @@ fn slices(out: &mut Summed<BufWriter<File>>, store: &Store, start: Position) -> 
         }
     }
     // Up to here the slices may know rows: a store that does not reach so far must not use them.
-    let end = store.published.load(Ordering::Acquire);
+    let end = store.durable.load(Ordering::Acquire);
     out.put(&end.to_le_bytes())
 }
 

@@ -53,6 +53,7 @@ pub(super) fn open(settings: Settings) -> Result<Opened> {
         serial: AtomicU64::new(serial + next_serial(&folder)?),
         appended: AtomicU64::new(0),
         published: AtomicU64::new(0),
+        durable: AtomicU64::new(0),
         now: AtomicI64::new(0),
         suspects: Mutex::new(BTreeSet::new()),
     };
@@ -79,6 +80,7 @@ fn finish(mut store: Store, found: Vec<Candidate>) -> Result<Opened> {
     }
     let reach = position(applied + 1, 0) - 1;
     *store.published.get_mut() = reach;
+    *store.durable.get_mut() = reach;
     let (heads, start) = checkpoint::read(&store.settings.folder, reach)?;
     store.heads = heads;
     replay(&store, start)?;

@@ -19,7 +19,7 @@ pub(super) enum Record<'a> {
     /// Everything up to here is in force, and the log is applied up to this index.
     Commit { applied: u64 },
     /// A row: its link and its encoding.
-    Row { kind: Kind, link: Link, body: &'a [u8] },
+    Row { link: Link, body: &'a [u8] },
 }
 
 /// Appends a commit.
@@ -51,10 +51,10 @@ pub(super) fn parse(payload: &[u8]) -> Option<Record<'_>> {
         let [version] = input.take()?;
         return (version == VERSION).then_some(Record::Commit { applied: input.u64()? });
     }
-    let kind = Kind::from_number(tag)?;
+    Kind::from_number(tag)?;
     let (position, previous) = (input.u64()?, input.u64()?);
     let link = Link { position, previous, ordinal: input.u32()?, weight: input.u32()?, stamp: input.u32()? };
-    Some(Record::Row { kind, link, body: input.0 })
+    Some(Record::Row { link, body: input.0 })
 }
 
 /// The entry of a parsed row that stands at `offset`.

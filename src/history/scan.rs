@@ -1,6 +1,6 @@
 //! Reads a segment's frames from the start: what is in force, what a crash tore off, what is damaged.
 
-use super::entry::{Entry, Position};
+use super::entry::Entry;
 use super::error::Result;
 use super::frame::{self, HEADER};
 use super::record::{self, Record};
@@ -93,10 +93,5 @@ impl Scan {
         self.entries.append(staged);
         self.applied = Some(applied);
         self.end = end;
-    }
-
-    /// The position of the last row.
-    pub(super) fn last(&self) -> Option<Position> {
-        self.entries.last().map(|entry| entry.link.position)
     }
 }

@@ -45,7 +45,7 @@ pub struct Retention {
     pub runs_per_job: u32,
     /// Skip records of one job, counted apart so that skips do not push out executions; at least 1.
     pub skips_per_job: u32,
-    /// Bytes of one job's finished executions, outputs included as far as they came before their rows.
+    /// Bytes of one job's finished executions, exact to one row; outputs count if they came before their rows.
     pub bytes_per_job: Option<u64>,
     /// How long rows are kept, by the later of decision and end.
     pub age: Option<Span>,

@@ -26,6 +26,9 @@ pub(super) struct Store {
     pub(super) appended: AtomicU64,
     /// The position up to which all is durable and in the heads.
     pub(super) published: AtomicU64,
+    /// The position up to which all is durable; the heads may not all know it yet.
+    pub(super) durable: AtomicU64,
+    /// The time of the last tick.
     pub(super) now: AtomicI64,
     /// First positions of the segments in which a reader met damage.
     pub(super) suspects: Mutex<BTreeSet<Position>>,

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A batch is written once it has this many bytes, whatever is queued: it bounds memory and the delay of the first.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// Entries without rows are made durable at the latest when so many are not yet: a replay of them costs nothing.
 const IDLE_ENTRIES: u64 = 4_096;
 /// The pause before a failed write is tried again.
@@ -169,18 +169,18 @@ impl Writer {
 
     /// Shows readers what is durable now: first the rows, then the heads that lead to them, then the index.
     fn publish(&mut self) {
+        let reach = position(self.taken + 1, 0) - 1;
+        self.store.durable.store(reach, Ordering::Release);
         let batch = &mut self.batch;
         for entry in &mut batch.entries {
             entry.offset += self.end as u32;
         }
         self.segment.publish(&batch.entries);
         batch.staged.publish(&self.store.heads);
-        if let Some(last) = batch.entries.last() {
-            self.store.published.store(last.link.position, Ordering::Release);
-        }
         self.end += batch.bytes.len() as u64;
         self.store.appended.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
         self.applied = self.taken;
+        self.store.published.store(reach, Ordering::Release);
         batch.bytes.clear();
         batch.entries.clear();
         self.synced.send_replace(self.applied);
