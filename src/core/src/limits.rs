@@ -41,6 +41,8 @@ pub const LOST_AFTER: Span = Span::from_seconds(24 * 3_600);
 pub const UNPLACED_YIELD: Span = Span::from_seconds(60);
 /// How long an execution may stand unaccepted before it is listed again.
 pub const REDELIVER_AFTER: Span = Span::from_seconds(2);
+/// How long an occurrence without a node waits until nodes are looked for again.
+pub const PLACE_AGAIN: Span = Span::from_seconds(1);
 /// The largest jitter: beyond a day a schedule is the better tool.
 pub const JITTER_MAX: Span = Span::from_seconds(24 * 3_600);
 /// Most executions that an agent holds unsettled: beyond it takes no new work, outcomes are never dropped.

@@ -4,7 +4,7 @@
 //! comparison of bytes, on every server and across versions.
 
 use crate::error::WireError;
-use crate::generated::job as proto;
+use crate::generated::job::v1 as proto;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
 use dkron_core::schedule::Dst;
 use dkron_core::time::{Span, Time};
@@ -91,11 +91,11 @@ fn from_proto(job: proto::Job) -> Result<Job, WireError> {
     })
 }
 
-fn pairs(words: &Words) -> Vec<proto::Pair> {
+pub(crate) fn pairs(words: &Words) -> Vec<proto::Pair> {
     words.iter().map(|(key, value)| proto::Pair { key: key.clone(), value: value.clone() }).collect()
 }
 
-fn words(pairs: Vec<proto::Pair>) -> Words {
+pub(crate) fn words(pairs: Vec<proto::Pair>) -> Words {
     pairs.into_iter().map(|pair| (pair.key, pair.value)).collect()
 }
 

@@ -1,21 +1,26 @@
 //! The code made from `proto/*.proto`; `tests/generated.rs` keeps it true.
-#![allow(missing_docs, unreachable_pub, clippy::all)]
+//!
+//! Laid out as the packages are, because the generator refers from one to another by that path.
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines, clippy::unwrap_used)]
 
-/// `proto/job.proto`.
-pub mod job {
-    include!("generated/dkron.job.v1.rs");
+macro_rules! packages {
+    ($($name:ident = $file:literal),+ $(,)?) => {
+        $(pub mod $name {
+            pub mod v1 {
+                include!(concat!("generated/", $file));
+            }
+        })+
+    };
 }
 
-/// `proto/journal.proto`.
-pub mod journal {
-    pub mod v1 {
-        include!("generated/dkron.journal.v1.rs");
-    }
-}
-
-/// `proto/supervisor.proto`.
-pub mod supervisor {
-    pub mod v1 {
-        include!("generated/dkron.supervisor.v1.rs");
-    }
-}
+packages!(
+    agent = "dkron.agent.v1.rs",
+    history = "dkron.history.v1.rs",
+    job = "dkron.job.v1.rs",
+    journal = "dkron.journal.v1.rs",
+    log = "dkron.log.v1.rs",
+    node = "dkron.node.v1.rs",
+    raft = "dkron.raft.v1.rs",
+    snapshot = "dkron.snapshot.v1.rs",
+    supervisor = "dkron.supervisor.v1.rs",
+);

@@ -3,10 +3,22 @@
 //! The core's types know no format; the conversions live here, checked both ways, so that the core may be
 //! renamed freely and a byte written by one version is read by the next.
 
+mod commands;
+mod decisions;
 pub mod definition;
-pub mod journal;
-pub mod supervisor;
+pub mod delivery;
+pub mod entry;
 mod error;
+pub mod frame;
 mod generated;
+pub mod history;
+pub mod journal;
+mod numbers;
+pub mod raft;
+mod registration;
+mod reports;
+pub mod snapshot;
+pub mod supervisor;
+mod wide;
 
 pub use error::WireError;

@@ -129,10 +129,9 @@ pub fn decode_to_supervisor(bytes: &[u8]) -> Result<ToSupervisor, WireError> {
     use proto::to_supervisor::Message as Kind;
     let message = proto::ToSupervisor::decode(bytes).map_err(malformed)?;
     Ok(match message.message.ok_or(WireError::Missing { field: "message" })? {
-        Kind::Hello(hello) => ToSupervisor::Hello {
-            environment: pairs(hello.environment),
-            directory: hello.directory.into(),
-        },
+        Kind::Hello(hello) => {
+            ToSupervisor::Hello { environment: pairs(hello.environment), directory: hello.directory.into() }
+        }
         Kind::Spawn(spawn) => ToSupervisor::Spawn(spawn_from_proto(spawn)?),
         Kind::Stop(stop) => ToSupervisor::Stop { id: read_id(&stop.id)? },
         Kind::Forget(forget) => ToSupervisor::Forget { id: read_id(&forget.id)? },
@@ -267,10 +266,8 @@ fn spawn_from_proto(spawn: proto::Spawn) -> Result<Spawn, WireError> {
 }
 
 fn variables(pairs: &[Variable]) -> Vec<proto::Variable> {
-    let variable = |(name, value): &Variable| proto::Variable {
-        name: name.clone().into(),
-        value: value.clone().into(),
-    };
+    let variable =
+        |(name, value): &Variable| proto::Variable { name: name.clone().into(), value: value.clone().into() };
     pairs.iter().map(variable).collect()
 }
 
@@ -311,7 +308,9 @@ mod tests {
         };
         let id = ExecutionId(9);
         let hello = ToSupervisor::Hello { environment: vec![], directory: b"/".to_vec() };
-        for message in [hello, ToSupervisor::Spawn(spawn), ToSupervisor::Stop { id }, ToSupervisor::Forget { id }] {
+        for message in
+            [hello, ToSupervisor::Spawn(spawn), ToSupervisor::Stop { id }, ToSupervisor::Forget { id }]
+        {
             assert_eq!(decode_to_supervisor(&encode_to_supervisor(&message)[4..]), Ok(message));
         }
     }

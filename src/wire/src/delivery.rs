@@ -1,0 +1,202 @@
+//! What servers and agents say to one another, and the service that carries it.
+//!
+//! The streams hold generated messages; the two rooms that own them convert at once, so that the rest sees
+//! the core's types only.
+
+use crate::error::WireError;
+use crate::generated::agent::v1 as proto;
+use crate::generated::agent::v1::from_agent::Message as Up;
+use crate::generated::agent::v1::to_agent::Message as Down;
+use crate::registration;
+use crate::reports::{decode_reports, encode_reports};
+use crate::wide;
+use bytes::Bytes;
+use dkron_core::delivery::{FromAgent, Launch, ToAgent};
+use dkron_core::ids::{
+    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, OccurrenceRef, Origin,
+};
+use dkron_core::time::Time;
+use std::sync::Arc;
+
+/// The newest protocol between agents and servers that this version speaks.
+pub const AGENT_PROTOCOL: u32 = 1;
+
+/// The service, made from `agent.proto`.
+pub mod service {
+    pub use crate::generated::agent::v1::agents_client::AgentsClient;
+    pub use crate::generated::agent::v1::agents_server::{Agents, AgentsServer};
+    pub use crate::generated::agent::v1::{FromAgent, ToAgent};
+}
+
+/// The stream's message for what an agent says.
+pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
+    let message = match said {
+        FromAgent::Hello { cluster, registration } => Up::Hello(proto::Hello {
+            protocol: AGENT_PROTOCOL,
+            cluster: cluster.map(|cluster| wide::bytes(cluster.0)),
+            registration: Some(registration::to_proto(registration)),
+        }),
+        FromAgent::Reports(reports) => Up::Reports(encode_reports(reports, Time::EPOCH)),
+        FromAgent::Output { id, offset, bytes } => Up::Output(proto::Output {
+            id: wide::bytes(id.0),
+            offset: *offset,
+            bytes: Bytes::from_owner(Arc::clone(bytes)),
+        }),
+    };
+    service::FromAgent { message: Some(message) }
+}
+
+/// What an agent says with this message.
+pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
+    match message.message.ok_or(WireError::Missing { field: "from_agent.message" })? {
+        Up::Hello(hello) => {
+            check_protocol("hello", hello.protocol)?;
+            let cluster = hello.cluster.map(|cluster| wide::read(&cluster, "hello.cluster")).transpose()?;
+            let registration =
+                hello.registration.ok_or(WireError::Missing { field: "hello.registration" })?;
+            Ok(FromAgent::Hello {
+                cluster: cluster.map(ClusterId),
+                registration: registration::from_proto(registration)?,
+            })
+        }
+        Up::Reports(reports) => Ok(FromAgent::Reports(decode_reports(&reports, Time::EPOCH)?)),
+        Up::Output(output) => Ok(FromAgent::Output {
+            id: ExecutionId(wide::read(&output.id, "output.id")?),
+            offset: output.offset,
+            bytes: output.bytes[..].into(),
+        }),
+    }
+}
+
+/// The stream's message for what a server says to an agent.
+pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
+    let message = match said {
+        ToAgent::Welcome { server, cluster, incarnation } => Down::Welcome(proto::Welcome {
+            protocol: AGENT_PROTOCOL,
+            server: wide::bytes(server.0),
+            cluster: wide::bytes(cluster.0),
+            incarnation: incarnation.0,
+        }),
+        ToAgent::Launch(launch) => Down::Launch(launch_to_proto(launch)),
+        ToAgent::Cancel { execution, id } => Down::Cancel(proto::Cancel {
+            execution: Some(execution_to_proto(*execution)),
+            id: wide::bytes(id.0),
+        }),
+        ToAgent::Settled(ids) => {
+            Down::Settled(proto::Settled { ids: wide::concat(ids.iter().map(|id| id.0)) })
+        }
+    };
+    service::ToAgent { message: Some(message) }
+}
+
+/// What a server says to an agent with this message.
+pub fn to_agent(message: service::ToAgent) -> Result<ToAgent, WireError> {
+    match message.message.ok_or(WireError::Missing { field: "to_agent.message" })? {
+        Down::Welcome(welcome) => {
+            check_protocol("welcome", welcome.protocol)?;
+            Ok(ToAgent::Welcome {
+                server: NodeId(wide::read(&welcome.server, "welcome.server")?),
+                cluster: ClusterId(wide::read(&welcome.cluster, "welcome.cluster")?),
+                incarnation: Incarnation(welcome.incarnation),
+            })
+        }
+        Down::Launch(launch) => Ok(ToAgent::Launch(launch_from_proto(launch)?)),
+        Down::Cancel(cancel) => Ok(ToAgent::Cancel {
+            execution: execution_from_proto(cancel.execution)?,
+            id: ExecutionId(wide::read(&cancel.id, "cancel.id")?),
+        }),
+        Down::Settled(settled) => {
+            let ids = wide::read_all(&settled.ids, "settled.ids")?;
+            Ok(ToAgent::Settled(ids.into_iter().map(ExecutionId).collect()))
+        }
+    }
+}
+
+fn check_protocol(what: &'static str, found: u32) -> Result<(), WireError> {
+    if found == 0 || found > AGENT_PROTOCOL {
+        return Err(WireError::UnknownFormat { what, found, known: AGENT_PROTOCOL });
+    }
+    Ok(())
+}
+
+fn launch_to_proto(launch: &Launch) -> proto::Launch {
+    let (origin, cause) = origin_to_parts(launch.origin);
+    proto::Launch {
+        execution: Some(execution_to_proto(launch.execution)),
+        id: wide::bytes(launch.id.0),
+        job: wide::bytes(launch.job.0),
+        job_name: launch.job_name.to_string(),
+        origin,
+        cause,
+        nominal: launch.nominal.nanos(),
+        decided_at: launch.decided_at.nanos(),
+        journal: wide::bytes(launch.journal.0),
+        start_before: launch.start_before.nanos(),
+        definition: Bytes::from_owner(Arc::clone(&launch.definition)),
+    }
+}
+
+fn launch_from_proto(launch: proto::Launch) -> Result<Launch, WireError> {
+    Ok(Launch {
+        execution: execution_from_proto(launch.execution)?,
+        id: ExecutionId(wide::read(&launch.id, "launch.id")?),
+        job: JobUid(wide::read(&launch.job, "launch.job")?),
+        job_name: launch.job_name.into(),
+        origin: origin_from_parts(launch.origin, launch.cause.as_deref(), "launch.origin")?,
+        nominal: Time::from_nanos(launch.nominal),
+        decided_at: Time::from_nanos(launch.decided_at),
+        journal: JournalId(wide::read(&launch.journal, "launch.journal")?),
+        start_before: Time::from_nanos(launch.start_before),
+        definition: launch.definition[..].into(),
+    })
+}
+
+/// An origin's number, and its cause where it has one.
+pub(crate) fn origin_to_parts(origin: Origin) -> (u32, Option<Bytes>) {
+    let (kind, cause) = origin.parts();
+    (kind.into(), (origin != Origin::Schedule).then(|| wide::bytes(cause)))
+}
+
+/// The inverse of [`origin_to_parts`].
+pub(crate) fn origin_from_parts(
+    kind: u32,
+    cause: Option<&[u8]>,
+    field: &'static str,
+) -> Result<Origin, WireError> {
+    let cause = match (kind, cause) {
+        (0, _) => 0,
+        (_, Some(cause)) => wide::read(cause, field)?,
+        (_, None) => return Err(WireError::Missing { field }),
+    };
+    let origin = u8::try_from(kind).ok().and_then(|kind| Origin::from_parts(kind, cause));
+    origin.ok_or(WireError::UnknownNumber { field, number: kind.into() })
+}
+
+fn execution_to_proto(execution: ExecutionRef) -> proto::Execution {
+    proto::Execution {
+        index: execution.occurrence.index,
+        position: execution.occurrence.position,
+        ordinal: execution.ordinal.into(),
+        attempt: execution.attempt.into(),
+    }
+}
+
+fn execution_from_proto(execution: Option<proto::Execution>) -> Result<ExecutionRef, WireError> {
+    let execution = execution.ok_or(WireError::Missing { field: "execution" })?;
+    execution_of(execution.index, execution.position, execution.ordinal, execution.attempt)
+}
+
+/// An execution's small name from four fields.
+pub(crate) fn execution_of(
+    index: u64,
+    position: u32,
+    ordinal: u32,
+    attempt: u32,
+) -> Result<ExecutionRef, WireError> {
+    let small = |number: u32, field| u16::try_from(number).map_err(|_| WireError::Range { field });
+    Ok(ExecutionRef {
+        occurrence: OccurrenceRef { index, position },
+        ordinal: small(ordinal, "execution.ordinal")?,
+        attempt: small(attempt, "execution.attempt")?,
+    })
+}

@@ -1,0 +1,110 @@
+//! The envelope of log entries: format, cluster, incarnation, then a batch of commands.
+//!
+//! Every entry says whose it is, so that a log, an archive or a message of another cluster, or of this one
+//! before a restore, is refused by name and never applied.
+
+use crate::commands;
+use crate::error::WireError;
+use crate::generated::log::v1 as proto;
+use crate::wide;
+use dkron_core::command::{Action, Batch, Command};
+use dkron_core::ids::{ClusterId, Incarnation};
+use dkron_core::time::Time;
+use prost::Message;
+
+/// The newest format of entries that this version writes and reads.
+pub const ENTRY_FORMAT: u32 = 1;
+/// What an entry needs beside its commands, at most, in bytes.
+pub const ENTRY_OVERHEAD_BYTES: usize = 40;
+/// How much longer a row's first times may become under another entry's time, in bytes.
+const TIME_SLACK_BYTES: usize = 16;
+
+/// Whose an entry is.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Stamp {
+    /// The cluster that wrote it.
+    pub cluster: ClusterId,
+    /// The cluster's incarnation at the time.
+    pub incarnation: Incarnation,
+}
+
+impl Stamp {
+    /// Whether something with this stamp is meant for `own`; the error names both.
+    pub fn belongs_to(self, own: Stamp) -> Result<(), WireError> {
+        if self.cluster != own.cluster {
+            return Err(WireError::ForeignCluster { found: self.cluster, own: own.cluster });
+        }
+        if self.incarnation != own.incarnation {
+            return Err(WireError::ForeignIncarnation { found: self.incarnation, own: own.incarnation });
+        }
+        Ok(())
+    }
+}
+
+/// The part of an entry, and of a snapshot's header, that every format shares.
+#[derive(Clone, PartialEq, Message)]
+struct Head {
+    #[prost(uint32, tag = "1")]
+    format: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    cluster: bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    incarnation: u32,
+}
+
+/// The stamp of an entry or a snapshot's header, read before anything that a newer format may have changed.
+pub(crate) fn read_head(bytes: &[u8], what: &'static str, known: u32) -> Result<Stamp, WireError> {
+    let head = Head::decode(bytes).map_err(|error| WireError::malformed(what, &error))?;
+    if head.format == 0 || head.format > known {
+        return Err(WireError::UnknownFormat { what, found: head.format, known });
+    }
+    Ok(Stamp {
+        cluster: ClusterId(wide::read(&head.cluster, "head.cluster")?),
+        incarnation: Incarnation(head.incarnation),
+    })
+}
+
+/// The entry's bytes; the same batch gives the same bytes.
+pub fn encode_batch(stamp: Stamp, batch: &Batch) -> Vec<u8> {
+    let entry = proto::Entry {
+        format: ENTRY_FORMAT,
+        cluster: wide::bytes(stamp.cluster.0),
+        incarnation: stamp.incarnation.0,
+        time: batch.time.nanos(),
+        commands: batch.commands.iter().map(|command| commands::to_proto(command, batch.time)).collect(),
+    };
+    entry.encode_to_vec()
+}
+
+/// The entry in these bytes, whoever wrote it: the caller asks [`Stamp::belongs_to`], or uses
+/// [`decode_own_batch`].
+pub fn decode_batch(bytes: &[u8]) -> Result<(Stamp, Batch), WireError> {
+    let stamp = read_head(bytes, "entry", ENTRY_FORMAT)?;
+    Ok((stamp, decode_body(bytes)?))
+}
+
+/// The entry in these bytes if it is of this cluster and incarnation.
+pub fn decode_own_batch(own: Stamp, bytes: &[u8]) -> Result<Batch, WireError> {
+    read_head(bytes, "entry", ENTRY_FORMAT)?.belongs_to(own)?;
+    decode_body(bytes)
+}
+
+fn decode_body(bytes: &[u8]) -> Result<Batch, WireError> {
+    let entry = proto::Entry::decode(bytes).map_err(|error| WireError::malformed("entry", &error))?;
+    let time = Time::from_nanos(entry.time);
+    let commands = entry.commands.into_iter().map(|command| commands::from_proto(command, time));
+    Ok(Batch { time, commands: commands.collect::<Result<_, _>>()? })
+}
+
+/// What a command adds to an entry, at most, in bytes: whatever the entry's time will be. An entry fits if
+/// [`ENTRY_OVERHEAD_BYTES`] and the sum of these do. Costs one encoding.
+pub fn entry_bytes(command: &Command) -> usize {
+    let length = commands::to_proto(command, Time::EPOCH).encoded_len();
+    let timed = match &command.action {
+        Action::Stage { jobs, .. } => 1 + jobs.len(),
+        _ => 1,
+    };
+    // The tag and the length before the command, and before each message within that holds times.
+    let framed = 1 + prost::length_delimiter_len(length + timed * TIME_SLACK_BYTES);
+    framed + length + timed * TIME_SLACK_BYTES
+}
