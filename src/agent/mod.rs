@@ -1,1 +1,4 @@
 //! x
+mod folder;
+mod frames;
+pub mod supervisor;
