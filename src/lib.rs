@@ -5,6 +5,7 @@
 //! - [`api`]: how clients see it: Dkron's REST shapes
 //! - [`config`]: flags and environment become one checked `Config`
 //! - [`raft`]: what every server agrees on, in order, on a quorum's disks
+//! - [`task`]: the only spawner
 //! - [`clock`]: the only reader of the clocks
 //!
 //! What is decided when is not here but in `dkron_core`; `docs/architecture.md` has the whole map.
@@ -15,3 +16,4 @@ pub mod clock;
 pub mod config;
 pub mod node;
 pub mod raft;
+pub mod task;

@@ -40,6 +40,7 @@ pub use start::{Founder, Options};
 pub use state_thread::{Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
+use crate::task;
 use dkron_core::command::{Command, Reply};
 use log::disk::DiskEnd;
 use proposer::Door;
@@ -108,10 +109,11 @@ impl<M: Machine> Raft<M> {
     }
 
     /// Runs `look` on the thread of the state, between two turns of entries; it must take a turn's time at
-    /// most, about two milliseconds.
+    /// most, about two milliseconds. It may change what is this server's own (the wheel, the planner's memory),
+    /// never what is replicated.
     pub async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&M, &Mark) -> T + Send + 'static,
+        look: impl FnOnce(&mut M, &Mark) -> T + Send + 'static,
     ) -> Result<T, Error> {
         self.inner.thread.look(look).await
     }
@@ -154,7 +156,7 @@ impl<M: Machine> Raft<M> {
         }
         let ended = self.inner.consensus.shutdown().await;
         self.inner.thread.stop().await;
-        let joined = tokio::task::spawn_blocking(move || {
+        let joined = task::blocking("raft end", move || {
             if running.state.join().is_err() {
                 tracing::error!("the thread of the state panicked");
             }
