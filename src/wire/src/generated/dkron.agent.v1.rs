@@ -35,10 +35,12 @@ pub mod to_agent {
         Settled(super::Settled),
     }
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reports {
+    /// As in the log, with the epoch for the entry's time.
     #[prost(message, optional, tag = "1")]
     pub reports: ::core::option::Option<super::super::log::v1::Report>,
+    /// The long id of each, one after the other.
     #[prost(bytes = "bytes", tag = "2")]
     pub ids: ::prost::bytes::Bytes,
 }
