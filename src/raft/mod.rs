@@ -16,6 +16,7 @@ mod codec;
 mod error;
 mod knobs;
 mod leadership;
+mod ledger;
 mod log;
 pub mod machine;
 mod network;
@@ -34,7 +35,7 @@ pub use error::Error;
 pub use leadership::{Leadership, Leading};
 pub use log::identity::Identity;
 pub use machine::{Applied, Digest, Effects, Machine};
-pub use proposer::Clock;
+pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
 pub use start::{Founder, Options};
 pub use state_thread::{Mark, View};
@@ -84,8 +85,14 @@ struct Running {
 }
 
 impl<M: Machine> Raft<M> {
-    /// Puts a command into the log and waits until it is applied here. Waits, too, for a place in its lane.
+    /// Puts a command into the log and waits until it is applied here; waits, too, for a place in its lane.
+    /// A command whose caller went away while it waited is not proposed.
     pub async fn propose(&self, priority: Priority, command: Command) -> Result<Reply, Error> {
+        self.inner.door.propose(priority, command).await.map(|committed| committed.reply)
+    }
+
+    /// The same, with the index of its entry: for a caller elsewhere, who reads with [`Raft::view_at`] there.
+    pub async fn commit(&self, priority: Priority, command: Command) -> Result<Committed, Error> {
         self.inner.door.propose(priority, command).await
     }
 
