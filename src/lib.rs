@@ -5,6 +5,7 @@
 //! - [`api`]: how clients see it: Dkron's REST shapes
 //! - [`config`]: flags and environment become one checked `Config`
 //! - [`raft`]: what every server agrees on, in order, on a quorum's disks
+//! - [`history`]: finished executions and outputs on disk
 //! - [`task`]: the only spawner
 //! - [`clock`]: the only reader of the clocks
 //!
@@ -14,6 +15,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod history;
 pub mod node;
 pub mod raft;
 pub mod task;

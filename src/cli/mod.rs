@@ -53,7 +53,7 @@ struct Line {
 enum Command {
     /// Start a node: a server with `--server`, else an agent that only runs work
     #[command(args_override_self = true)]
-    Agent(agent::Agent),
+    Agent(Box<agent::Agent>),
     /// Look at schedule expressions
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise

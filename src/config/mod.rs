@@ -23,7 +23,7 @@ mod tests;
 pub use address::HostPort;
 pub use error::{ConfigErrors, Problem};
 pub use raw::AgentFlags;
-pub use surroundings::Surroundings;
+pub use surroundings::{Lookup, Surroundings};
 pub use words::nearest;
 
 use dkron_core::job::Words;

@@ -3,16 +3,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs, UdpSocket};
 
+/// What a machine knows under a name.
+pub type Lookup<T> = Box<dyn Fn(&str) -> Option<T>>;
+
 /// The machine, as far as settings depend on it.
 pub struct Surroundings {
     /// A variable of the environment; none if it is unset or no text.
-    pub variable: Box<dyn Fn(&str) -> Option<String>>,
+    pub variable: Lookup<String>,
     /// The machine's name.
     pub host_name: Box<dyn Fn() -> String>,
     /// The first private IPv4 address of the default route's interface.
     pub private_address: Box<dyn Fn() -> Option<Ipv4Addr>>,
     /// The first address of a name.
-    pub address_of: Box<dyn Fn(&str) -> Option<IpAddr>>,
+    pub address_of: Lookup<IpAddr>,
 }
 
 impl Surroundings {

@@ -144,8 +144,7 @@ mod tests {
 
     #[test]
     fn marks_become_dkrons_words_and_numbers() {
-        let shown =
-            Mark::ALL.map(|mark| MemberStatus::of(mark)).map(|status| (status.number(), status.word()));
+        let shown = Mark::ALL.map(MemberStatus::of).map(|status| (status.number(), status.word()));
         assert_eq!(shown, [(1, "alive"), (4, "failed"), (3, "left"), (1, "alive"), (1, "alive")]);
     }
 }
