@@ -28,6 +28,8 @@ pub trait Machine: Sized + Send + 'static {
     fn empty() -> Self;
     /// Applies one entry. Total and deterministic: there is no way to refuse.
     fn apply(&mut self, index: u64, batch: &Batch) -> Effects<Self::Row>;
+    /// Takes note of an entry without commands.
+    fn pass(&mut self, index: u64);
     /// Whether the founding was applied.
     fn is_founded(view: &Self::View) -> bool;
     /// The state as of now.

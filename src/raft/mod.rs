@@ -16,6 +16,7 @@ mod codec;
 mod error;
 mod knobs;
 mod leadership;
+mod ledger;
 mod log;
 pub mod machine;
 mod network;
@@ -34,12 +35,13 @@ pub use error::Error;
 pub use leadership::{Leadership, Leading};
 pub use log::identity::Identity;
 pub use machine::{Applied, Digest, Effects, Machine};
-pub use proposer::Clock;
+pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
 pub use start::{Founder, Options};
 pub use state_thread::{Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
+use crate::task;
 use dkron_core::command::{Command, Reply};
 use log::disk::DiskEnd;
 use proposer::Door;
@@ -83,8 +85,14 @@ struct Running {
 }
 
 impl<M: Machine> Raft<M> {
-    /// Puts a command into the log and waits until it is applied here. Waits, too, for a place in its lane.
+    /// Puts a command into the log and waits until it is applied here; waits, too, for a place in its lane.
+    /// A command whose caller went away while it waited is not proposed.
     pub async fn propose(&self, priority: Priority, command: Command) -> Result<Reply, Error> {
+        self.inner.door.propose(priority, command).await.map(|committed| committed.reply)
+    }
+
+    /// The same, with the index of its entry: for a caller elsewhere, who reads with [`Raft::view_at`] there.
+    pub async fn commit(&self, priority: Priority, command: Command) -> Result<Committed, Error> {
         self.inner.door.propose(priority, command).await
     }
 
@@ -108,10 +116,11 @@ impl<M: Machine> Raft<M> {
     }
 
     /// Runs `look` on the thread of the state, between two turns of entries; it must take a turn's time at
-    /// most, about two milliseconds.
+    /// most, about two milliseconds. It may change what is this server's own (the wheel, the planner's memory),
+    /// never what is replicated.
     pub async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&M, &Mark) -> T + Send + 'static,
+        look: impl FnOnce(&mut M, &Mark) -> T + Send + 'static,
     ) -> Result<T, Error> {
         self.inner.thread.look(look).await
     }
@@ -154,7 +163,7 @@ impl<M: Machine> Raft<M> {
         }
         let ended = self.inner.consensus.shutdown().await;
         self.inner.thread.stop().await;
-        let joined = tokio::task::spawn_blocking(move || {
+        let joined = task::blocking("raft end", move || {
             if running.state.join().is_err() {
                 tracing::error!("the thread of the state panicked");
             }

@@ -20,15 +20,30 @@ use openraft::error::ClientWriteError;
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// One being written while the next one is gathered and one is applied: more only adds latency.
 const IN_FLIGHT: usize = 2;
+/// How long a caller waits. Without a quorum nothing commits and nothing fails: longer than any election, so that
+/// only a lost quorum is felt.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// What the commands of an entry may take.
 const ROOM: usize = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES;
 
 /// Reads the wall clock.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// A command that is in the log for good, and applied here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Committed {
+    /// The index of its entry.
+    pub index: u64,
+    /// What apply answered.
+    pub reply: Reply,
+}
+
+type Answer = Result<Committed, Error>;
 
 /// How many commands may wait in a lane; more wait outside, in the caller's hands.
 fn lane_size(priority: Priority) -> usize {
@@ -57,7 +72,7 @@ struct Waiting {
 
 struct Proposal {
     command: Command,
-    reply: oneshot::Sender<Result<Reply, Error>>,
+    reply: oneshot::Sender<Answer>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -71,7 +86,7 @@ impl Door {
     }
 
     /// Puts a command into the log and waits for its reply.
-    pub(crate) async fn propose(&self, priority: Priority, command: Command) -> Result<Reply, Error> {
+    pub(crate) async fn propose(&self, priority: Priority, command: Command) -> Answer {
         let bytes = entry_bytes(&command);
         if bytes > ROOM {
             return Err(Error::TooLarge { command: kind(&command.action), bytes, limit: ROOM });
@@ -88,7 +103,10 @@ impl Door {
             debug_assert!(refused.is_ok(), "its size was checked above");
         }
         self.news.notify_one();
-        answer.await.unwrap_or(Err(Error::Unknown))
+        match tokio::time::timeout(ANSWER_WAIT, answer).await {
+            Ok(answered) => answered.unwrap_or(Err(Error::Unknown)),
+            Err(_) => Err(Error::Unknown),
+        }
     }
 
     /// How many commands of this importance wait.
@@ -125,7 +143,7 @@ pub(crate) struct Proposer<M: Machine> {
     in_flight: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
-type Waiter = oneshot::Sender<Result<Reply, Error>>;
+type Waiter = oneshot::Sender<Answer>;
 
 impl<M: Machine> Proposer<M> {
     pub(crate) fn new(door: Arc<Door>, consensus: Consensus<M>, stamp: Stamp, clock: Clock) -> Self {
@@ -159,8 +177,12 @@ impl<M: Machine> Proposer<M> {
         if taken.is_empty() {
             return false;
         }
+        let wanted = taken.into_iter().filter(|proposal| !proposal.reply.is_closed());
         let (commands, waiters): (Vec<Command>, Vec<Waiter>) =
-            taken.into_iter().map(|proposal| (proposal.command, proposal.reply)).unzip();
+            wanted.map(|proposal| (proposal.command, proposal.reply)).unzip();
+        if commands.is_empty() {
+            return true;
+        }
         let batch = Batch { time: (self.clock)(), commands };
         let bytes = encode_batch(self.stamp, &batch).into();
         let payload = Payload { batch: Arc::new(batch), bytes };
@@ -177,7 +199,7 @@ impl<M: Machine> Proposer<M> {
 
 /// What became of an entry.
 enum Fate {
-    Applied(Vec<Reply>),
+    Applied(u64, Vec<Reply>),
     NotLeader(Option<Server>),
     Unknown,
     Stopped,
@@ -186,7 +208,7 @@ enum Fate {
 impl Fate {
     fn of(result: Option<ClientWriteResult<Types>>) -> Fate {
         match result {
-            Some(Ok(written)) => Fate::Applied(written.data.0),
+            Some(Ok(written)) => Fate::Applied(written.log_id.index, written.data.0),
             // Refused at the door of consensus: it never was in a log.
             Some(Err(ClientWriteError::ForwardToLeader(to))) => {
                 let leader = to.leader_id.zip(to.leader_node).map(|(id, peer)| Server { id: id.0, peer });
@@ -200,11 +222,12 @@ impl Fate {
 
 fn answer_all(waiters: Vec<Waiter>, fate: Fate) {
     match fate {
-        Fate::Applied(replies) => {
+        Fate::Applied(index, replies) => {
             debug_assert_eq!(replies.len(), waiters.len(), "one reply for each command");
             let mut replies = replies.into_iter();
             for waiter in waiters {
-                drop(waiter.send(replies.next().ok_or(Error::Unknown)));
+                let reply = replies.next().ok_or(Error::Unknown);
+                drop(waiter.send(reply.map(|reply| Committed { index, reply })));
             }
         }
         Fate::NotLeader(leader) => answer_each(waiters, || Error::NotLeader { leader: leader.clone() }),

@@ -11,11 +11,13 @@ use super::proposer::{Clock, Door, Proposer};
 use super::snapshot::{Keeper, Shelf, SnapshotRule};
 use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
-use super::type_config::{Peer, ServerId};
+use super::type_config::{Peer, ServerId, Types};
 use super::{Consensus, Inner, Priority, Raft, Running, knobs};
+use crate::task;
 use dkron_core::command::{Action, Command, Founding};
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_wire::entry::Stamp;
+use openraft::RaftState;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -61,11 +63,11 @@ pub struct Founder {
 }
 
 impl<M: Machine> Raft<M> {
-    /// Starts the room. A founder returns when its cluster is founded.
+    /// Starts the room. A lone server is back when it leads, a founder when its cluster is founded.
     pub async fn start(options: Options<M>) -> Result<Raft<M>, Error> {
         let path = options.data_dir.join("raft");
         refuse_dkron(&path)?;
-        let opening = tokio::task::spawn_blocking(move || Disk::open(&path));
+        let opening = task::blocking("raft open", move || Disk::open(&path));
         let (disk, disk_thread) = opening.await.map_err(|_| Error::Stopped)??;
         let disk_end = disk.end(disk_thread);
         let identity = identify(&disk, &options).await?;
@@ -96,8 +98,11 @@ impl<M: Machine> Raft<M> {
         let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
         let running = Running {
-            proposer: tokio::spawn(proposer.run()),
-            others: vec![tokio::spawn(keeper.run(requests)), tokio::spawn(watcher)],
+            proposer: task::spawn("raft proposer", proposer.run()),
+            others: vec![
+                task::spawn("raft keeper", keeper.run(requests)),
+                task::spawn("raft leadership", watcher),
+            ],
             state,
             disk: disk_end,
         };
@@ -116,24 +121,35 @@ impl<M: Machine> Raft<M> {
         Ok(raft)
     }
 
-    /// A lone server need not wait for the others' silence; a founder founds.
+    /// A lone server need not wait for the others' silence, and is up only when it has applied all that it had
+    /// committed; a founder founds.
     async fn stand(&self, blank: bool, stamp: Stamp, options: &Options<M>) -> Result<(), Error> {
         let consensus = &self.inner.consensus;
+        let founds = blank && options.founder.is_some();
         let id = ServerId(self.inner.identity.server);
         let failed = |error: String| Error::Consensus(error);
-        if blank && options.founder.is_some() {
+        if founds {
             let members = BTreeMap::from([(id, options.peer.clone())]);
             consensus.initialize(members).await.map_err(|error| failed(error.to_string()))?;
-        } else if consensus.voter_ids().eq([id]) {
+        }
+        // The metrics show a membership only after the core's first round: the core itself is asked.
+        let alone = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
+        let alone = consensus.with_raft_state(alone).await.map_err(|error| failed(error.to_string()))?;
+        if !alone {
+            return Ok(());
+        }
+        if !founds {
             consensus.trigger().elect(false).await.map_err(|error| failed(error.to_string()))?;
         }
-        let Some(founder) = &options.founder else { return Ok(()) };
         let mut leadership = self.leader();
         let leads = |shown: &Leadership| {
             shown.leading.is_some() || shown.leader.as_ref().is_some_and(|leader| leader.id != id.0)
         };
         let leads = leadership.wait_for(leads).await.map_err(|_| Error::Stopped)?.leading.is_some();
-        if leads && !M::is_founded(&self.view().await?.state) {
+        if let Some(founder) = &options.founder
+            && leads
+            && !M::is_founded(&self.view().await?.state)
+        {
             let action = Action::Found(Founding {
                 cluster: stamp.cluster,
                 incarnation: stamp.incarnation,
@@ -188,7 +204,7 @@ type Recovered<M> = (LogStore, Shelf, M, Mark);
 async fn recover<M: Machine>(disk: Disk, options: &Options<M>, stamp: Stamp) -> Result<Recovered<M>, Error> {
     let folder = options.data_dir.join("snapshots");
     let history = options.history_synced.clone();
-    let recovering = tokio::task::spawn_blocking(move || {
+    let recovering = task::blocking("raft recover", move || {
         let path = disk.path().to_path_buf();
         let store = LogStore::open(disk, stamp)?;
         let shelf = Shelf::open(folder, stamp, history)?;

@@ -51,7 +51,7 @@ impl<M: Machine> ThreadHandle<M> {
     /// What `look` sees in the state, between two turns of entries.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&M, &Mark) -> T + Send + 'static,
+        look: impl FnOnce(&mut M, &Mark) -> T + Send + 'static,
     ) -> Result<T, Error> {
         self.ask(|reply| Work::Look(Box::new(move |machine, mark| drop(reply.send(look(machine, mark))))))
             .await

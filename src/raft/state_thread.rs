@@ -65,7 +65,7 @@ impl<M: Machine> Clone for View<M> {
 }
 
 /// A look at the state, as the leader's plan takes one.
-pub(crate) type Look<M> = Box<dyn FnOnce(&M, &Mark) + Send>;
+pub(crate) type Look<M> = Box<dyn FnOnce(&mut M, &Mark) + Send>;
 
 /// An entry, and whoever waits for its replies.
 pub(crate) type Item = (Entry, Option<ApplyResponder<Types>>);
@@ -146,7 +146,7 @@ impl<M: Machine> StateThread<M> {
             }
             self.apply_turn();
             if let Some(look) = self.looks.pop_front() {
-                look(&self.machine, &self.mark);
+                look(&mut self.machine, &self.mark);
             }
         }
     }
@@ -232,8 +232,9 @@ fn apply<M: Machine>(
     let id = entry.log_id;
     let mut replies = Replies::default();
     match entry.payload {
-        EntryPayload::Blank => {}
+        EntryPayload::Blank => machine.pass(id.index),
         EntryPayload::Membership(membership) => {
+            machine.pass(id.index);
             mark.membership = Arc::new(StoredMembership::new(Some(id), membership));
         }
         EntryPayload::Normal(payload) => {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// sled writes a leaf of up to 17 values as one piece and keeps a piece above a quarter of a segment in a
@@ -78,7 +78,7 @@ pub(crate) enum Write {
 /// The writing end and the readable database.
 #[derive(Clone)]
 pub(crate) struct Disk {
-    database: Arc<sled::Db>,
+    database: sled::Db,
     queue: mpsc::Sender<Write>,
     path: Arc<Path>,
 }
@@ -89,7 +89,7 @@ pub(crate) struct DiskThread(std::thread::JoinHandle<()>);
 /// The end of a disk.
 pub(crate) struct DiskEnd {
     queue: mpsc::Sender<Write>,
-    database: Weak<sled::Db>,
+    path: Arc<Path>,
     thread: DiskThread,
 }
 
@@ -102,7 +102,7 @@ impl DiskEnd {
             tracing::error!("the log's writer panicked");
         }
         for _ in 0..READERS_WAIT_MS {
-            if self.database.strong_count() == 0 {
+            if is_free(&self.path.join("db")) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -115,15 +115,13 @@ impl Disk {
     /// Opens or creates the database in `path`, with its files and folders on the disk.
     pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
-        let database = Arc::new(
-            sled::Config::default()
-                .path(path)
-                .segment_size(SEGMENT_BYTES)
-                .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(None)
-                .open()
-                .map_err(Error::database(path))?,
-        );
+        let database = sled::Config::default()
+            .path(path)
+            .segment_size(SEGMENT_BYTES)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()
+            .map_err(Error::database(path))?;
         let file = path.join("db");
         let second = File::options().write(true).open(&file).map_err(Error::file(&file, "opening"))?;
         second.sync_all().map_err(Error::file(&file, "syncing"))?;
@@ -187,13 +185,19 @@ impl Disk {
 
     /// What ends it, without keeping it open.
     pub(crate) fn end(&self, thread: DiskThread) -> DiskEnd {
-        DiskEnd { queue: self.queue.clone(), database: Arc::downgrade(&self.database), thread }
+        DiskEnd { queue: self.queue.clone(), path: self.path.clone(), thread }
     }
 
     /// Where the database is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether nobody has the file locked, as sled does while it has it open.
+fn is_free(file: &Path) -> bool {
+    let Ok(handle) = File::open(file) else { return true };
+    rustix::fs::flock(&handle, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// Forces a folder's list of names to the disk.
@@ -203,7 +207,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 }
 
 struct Writer {
-    database: Arc<sled::Db>,
+    database: sled::Db,
     file: File,
     path: PathBuf,
     /// The first failure: after it nothing is written any more, since what is on the disk is not known.

@@ -10,6 +10,7 @@ use super::tail::{self, Tail};
 use crate::raft::codec;
 use crate::raft::error::Error;
 use crate::raft::type_config::{Entry, LogId, Types, Vote, next_index};
+use crate::task;
 use dkron_wire::entry::Stamp;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -104,7 +105,7 @@ impl LogStore {
                 return Ok(newer);
             };
             let (disk, stamp) = (self.disk.clone(), self.stamp);
-            let reading = tokio::task::spawn_blocking(move || read_disk(&disk, stamp, from, to, budget));
+            let reading = task::blocking("raft read", move || read_disk(&disk, stamp, from, to, budget));
             match reading.await.map_err(io::Error::other)? {
                 Ok(mut entries) => {
                     if budget == usize::MAX {

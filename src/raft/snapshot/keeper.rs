@@ -44,8 +44,9 @@ pub(crate) struct Keeper<M: Machine> {
     rule: SnapshotRule,
     /// Bytes applied when the last one was taken.
     bytes: u64,
-    last: Instant,
-    not_before: Instant,
+    /// The first look since the last one.
+    since: Option<Instant>,
+    not_before: Option<Instant>,
 }
 
 impl<M: Machine> Keeper<M> {
@@ -55,8 +56,7 @@ impl<M: Machine> Keeper<M> {
         consensus: Consensus<M>,
         rule: SnapshotRule,
     ) -> Self {
-        let now = Instant::now();
-        Keeper { thread, shelf, consensus, rule, bytes: 0, last: now, not_before: now }
+        Keeper { thread, shelf, consensus, rule, bytes: 0, since: None, not_before: None }
     }
 
     /// Works until the requests are closed.
@@ -69,22 +69,22 @@ impl<M: Machine> Keeper<M> {
                     Some(request) => drop(request.send(self.take().await)),
                     None => return,
                 },
-                now = looks.tick() => if now >= self.not_before && self.is_due(now)
+                now = looks.tick() => if self.not_before <= Some(now) && self.is_due(now)
                     && let Err(error) = self.take().await
                 {
                     tracing::warn!(%error, "no snapshot could be taken; the log is kept until one can");
-                    self.not_before = Instant::now() + RETRY;
+                    self.not_before = Some(now + RETRY);
                 },
             }
         }
     }
 
-    fn is_due(&self, now: Instant) -> bool {
+    fn is_due(&mut self, now: Instant) -> bool {
         let mark = self.thread.marks().borrow();
         let Some(applied) = mark.applied else { return false };
         let entries = applied.index - self.shelf.newest().and_then(|file| file.index()).unwrap_or(0);
         let bytes = mark.bytes - self.bytes;
-        let waited = now.duration_since(self.last);
+        let waited = now.duration_since(*self.since.get_or_insert(now));
         entries > 0 && (bytes >= self.rule.bytes || entries >= self.rule.entries || waited >= self.rule.every)
     }
 
@@ -94,11 +94,9 @@ impl<M: Machine> Keeper<M> {
             return Ok(None);
         }
         let bytes = view.mark.bytes;
-        let started = Instant::now();
         let file = self.shelf.write::<M>(view).await?;
-        (self.bytes, self.last) = (bytes, Instant::now());
-        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(path = %file.path().display(), took_ms, "snapshot taken");
+        (self.bytes, self.since) = (bytes, None);
+        tracing::info!(path = %file.path().display(), "snapshot taken");
         let stopped = |_| Error::Stopped;
         self.consensus.trigger().snapshot().await.map_err(stopped)?;
         if let Some(index) = self.shelf.safe_to_purge() {

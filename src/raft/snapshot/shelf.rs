@@ -6,6 +6,7 @@ use crate::raft::log::disk::sync_folder;
 use crate::raft::machine::Machine;
 use crate::raft::state_thread::View;
 use crate::raft::type_config::LogId;
+use crate::task;
 use dkron_wire::entry::Stamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -162,5 +163,5 @@ fn set_aside(path: &Path, why: &Error) -> Result<(), Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Stopped))
+    task::blocking("raft snapshot", work).await.unwrap_or(Err(Error::Stopped))
 }

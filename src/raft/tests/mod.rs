@@ -1,7 +1,10 @@
 //! The room as a whole, with a state of a few lines in place of the scheduler's.
 
+#![allow(clippy::disallowed_methods, reason = "tests spawn and measure")]
+
 mod damage;
 mod kill;
+mod ledger;
 mod restart;
 mod suite;
 mod throughput;
@@ -74,6 +77,8 @@ impl Machine for Tally {
         effects
     }
 
+    fn pass(&mut self, _index: u64) {}
+
     fn is_founded(view: &Tally) -> bool {
         view.founded
     }
@@ -111,12 +116,12 @@ impl Machine for Tally {
 }
 
 /// What stands in for the history: it counts rows, and is as quick or as slow as the test wants.
-pub(crate) struct History {
-    pub(crate) rows: mpsc::Receiver<Applied<u128>>,
+pub(crate) struct History<R> {
+    pub(crate) rows: mpsc::Receiver<Applied<R>>,
     pub(crate) synced: watch::Sender<u64>,
 }
 
-impl History {
+impl<R: Send + 'static> History<R> {
     /// Takes everything at once, for ever.
     fn keep_up(mut self) {
         tokio::spawn(async move {
@@ -127,7 +132,11 @@ impl History {
     }
 }
 
-pub(crate) fn options(path: &Path) -> (Options<Tally>, History) {
+pub(crate) fn options(path: &Path) -> (Options<Tally>, History<u128>) {
+    options_of(path)
+}
+
+pub(crate) fn options_of<M: Machine>(path: &Path) -> (Options<M>, History<M::Row>) {
     let (history, rows) = mpsc::channel(16);
     let (synced, history_synced) = watch::channel(0);
     let options = Options {
