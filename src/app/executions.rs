@@ -3,6 +3,7 @@
 use super::jobs::unknown;
 use super::{App, Error, Kind};
 use crate::history::{History, Name, Page};
+use crate::task;
 use dkron_core::execution::{Finished, Skipped, Verdict};
 use dkron_core::ids::{ExecutionId, OccurrenceRef};
 use dkron_core::schedule::Zone;
@@ -133,7 +134,7 @@ impl App {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
+    task::blocking("history", work)
         .await
         .map_err(|_| Error::new(Kind::Internal, "reading the history broke off"))
 }

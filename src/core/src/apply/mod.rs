@@ -10,7 +10,7 @@ mod nodes;
 mod outcome;
 mod put;
 
-use crate::command::{Action, Batch, Command, Founding, Refusal, Reply, Scope};
+use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
 use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
@@ -221,26 +221,13 @@ impl Step<'_> {
     }
 
     fn skip_one(&mut self, slot: JobSlot, origin: Origin, nominal: Time, reason: SkipReason) {
-        let blocked_by = matches!(reason, SkipReason::Overlap | SkipReason::QueueFull)
-            .then(|| self.blocker(slot))
-            .flatten();
-        self.skip(
-            slot,
-            origin,
-            crate::command::Stretch { from: nominal, to: nominal, count: 1 },
-            reason,
-            blocked_by,
-        );
+        self.skip(slot, origin, Stretch { from: nominal, to: nominal, count: 1 }, reason);
     }
 
-    fn skip(
-        &mut self,
-        slot: JobSlot,
-        origin: Origin,
-        stretch: crate::command::Stretch,
-        reason: SkipReason,
-        blocked_by: Option<ExecutionId>,
-    ) {
+    /// One record for ticks that are passed over, with the execution that stands in their way, if one does.
+    fn skip(&mut self, slot: JobSlot, origin: Origin, stretch: Stretch, reason: SkipReason) {
+        let blocked = matches!(reason, SkipReason::Overlap | SkipReason::QueueFull);
+        let blocked_by = if blocked { self.blocker(slot) } else { None };
         let Some(job) = self.ledger.state.job(slot) else { return };
         self.rows.push(HistoryRow::Skipped(Skipped {
             job: job.uid,
@@ -255,8 +242,7 @@ impl Step<'_> {
         }));
     }
 
-    fn give_up(&mut self, item: crate::command::GiveUp) -> bool {
-        use crate::command::GiveUp;
+    fn give_up(&mut self, item: GiveUp) -> bool {
         match item {
             GiveUp::Unplaced(reference) => {
                 let due = self.timer_is_due(Timer::Unplaced(reference));

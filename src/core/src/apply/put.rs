@@ -121,7 +121,7 @@ impl Step<'_> {
         });
         let Some(stretch) = put.passed.filter(fits).or(due) else { return };
         let reason = if old.rules.timing.disabled { SkipReason::Disabled } else { SkipReason::Edited };
-        self.skip(slot, Origin::Schedule, stretch, reason, None);
+        self.skip(slot, Origin::Schedule, stretch, reason);
     }
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {
