@@ -5,6 +5,7 @@ use crate::raft::Error;
 use crate::raft::log::disk::{Disk, Write};
 use crate::raft::log::keys;
 use crate::raft::machine::Machine;
+use crate::task::blocking;
 use std::path::Path;
 
 /// Stops a server with some entries in it; then does something to its log.
@@ -110,7 +111,7 @@ async fn purged_entries_are_deleted_in_time_and_hidden_at_once() {
     let purge = |done| Write::Purge { through: 1_899, marker: vec![1], done };
     disk.write_through(purge).await.expect("purged");
     let end = disk.end(thread);
-    let closing = tokio::task::spawn_blocking(move || end.close());
+    let closing = blocking("close", move || end.close());
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(disk.entries(0..=u64::MAX).count(), 100);
     drop(disk);
