@@ -122,11 +122,11 @@ pub(crate) struct History<R> {
 impl<R: Send + 'static> History<R> {
     /// Takes everything at once, for ever.
     fn keep_up(mut self) {
-        spawn("history", async move {
+        drop(spawn("history", async move {
             while let Some(applied) = self.rows.recv().await {
                 self.synced.send_replace(applied.index);
             }
-        });
+        }));
     }
 }
 

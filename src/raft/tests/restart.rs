@@ -98,7 +98,7 @@ async fn a_full_history_stops_apply_and_nothing_else() {
     let seen = raft.view().await.expect("a view, all the same").state.len();
     assert!(seen < 100);
     assert_eq!(raft.look(|tally, _| tally.len()).await.expect("a look"), seen);
-    spawn("test", async move { while history.rows.recv().await.is_some() {} });
+    drop(spawn("test", async move { while history.rows.recv().await.is_some() {} }));
     writing.await.expect("written");
     raft.shutdown().await.expect("stopped");
 }
