@@ -7,6 +7,8 @@ use crate::raft::log::keys;
 use crate::raft::machine::Machine;
 use crate::task::blocking;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Stops a server with some entries in it; then does something to its log.
 async fn log_after(meddle: impl FnOnce(&sled::Db)) -> Option<Error> {
@@ -100,6 +102,27 @@ async fn behind_a_damaged_snapshot_the_older_one_and_the_log_give_the_same_state
     garble(&file(taken[1]));
     let error = start(folder.path()).await.err();
     assert!(matches!(error, Some(Error::NoSnapshot { .. })), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_was_not_forced_to_the_disk_nor_anything_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let forced = Arc::new(AtomicU32::new(0));
+    let counter = forced.clone();
+    let opened = Disk::open_with(&folder.path().join("raft"), |mut force| {
+        Box::new(move || match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => force(),
+            _ => Err(std::io::Error::other("the disk is gone")),
+        })
+    });
+    let (disk, _thread) = opened.expect("a database");
+    let entry =
+        |index| disk.write_through(move |done| Write::Entries { records: vec![(index, vec![0])], done });
+    assert!(entry(0).await.is_ok());
+    assert_eq!(forced.load(Ordering::SeqCst), 1, "one acknowledgement, one force");
+    assert!(entry(1).await.is_err());
+    assert!(entry(2).await.is_err(), "what is on the disk is not known any more");
+    assert_eq!(forced.load(Ordering::SeqCst), 2, "and nothing is tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
