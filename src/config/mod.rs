@@ -66,6 +66,8 @@ pub struct Config {
     pub datacenter: String,
     /// The tag `region`.
     pub region: String,
+    /// IANA name of the zone that a new cluster gives to jobs without one: this machine's.
+    pub default_zone: String,
     /// How many executions run at a time.
     pub slots: u32,
     /// One server on loopback for trying things out.

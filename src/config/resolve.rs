@@ -8,6 +8,7 @@ use super::surroundings::Surroundings;
 use super::words::parse_bool;
 use super::{Config, GOSSIP_PORT, HTTP_PORT, LogLevel, RPC_PORT};
 use dkron_core::job::Words;
+use dkron_core::schedule::Zone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -28,6 +29,15 @@ pub(super) fn resolve(
         true => Ok(config),
         false => Err(ConfigErrors(reader.problems)),
     }
+}
+
+/// The machine's zone by its IANA name: `TZ`, else the system's own; UTC where neither tells one that the
+/// zone data have.
+fn local_zone(surroundings: &Surroundings) -> String {
+    let known = |name: &String| Zone::lookup(name).is_ok();
+    let variable = (surroundings.variable)("TZ").map(|zone| zone.trim_start_matches(':').to_owned());
+    let zone = variable.filter(known).or_else(|| (surroundings.local_zone)().filter(known));
+    zone.unwrap_or_else(|| "UTC".to_owned())
 }
 
 struct Reader {
@@ -55,6 +65,7 @@ impl Reader {
             tags: self.tags(&raw.tags),
             datacenter: self.text(&raw.datacenter, "dc1"),
             region: self.text(&raw.region, "global"),
+            default_zone: local_zone(surroundings),
             slots: self.number(&raw.slots, DEFAULT_SLOTS, 1..=100_000),
             dev,
             bench_executor: self.boolean(&raw.enable_bench_executor, false),

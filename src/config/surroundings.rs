@@ -16,6 +16,8 @@ pub struct Surroundings {
     pub private_address: Box<dyn Fn() -> Option<Ipv4Addr>>,
     /// The first address of a name.
     pub address_of: Lookup<IpAddr>,
+    /// The IANA name of the machine's zone, where it can be told.
+    pub local_zone: Box<dyn Fn() -> Option<String>>,
 }
 
 impl Surroundings {
@@ -28,6 +30,7 @@ impl Surroundings {
             address_of: Box::new(|name| {
                 (name, 0).to_socket_addrs().ok().and_then(|mut found| found.next()).map(|found| found.ip())
             }),
+            local_zone: Box::new(local_zone),
         }
     }
 }
@@ -42,6 +45,13 @@ fn private_address() -> Option<Ipv4Addr> {
         IpAddr::V4(address) if is_private(address) => Some(address),
         _ => None,
     }
+}
+
+/// What `/etc/localtime` points to, below the folder of zones.
+fn local_zone() -> Option<String> {
+    let target = std::fs::read_link("/etc/localtime").ok()?;
+    let target = target.to_str()?;
+    target.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
 }
 
 /// The blocks of private networks, the carriers' shared one (100.64.0.0/10) among them, as in Dkron.

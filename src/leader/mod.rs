@@ -180,7 +180,10 @@ fn steady(guard: &mut Guard, now: Time) -> bool {
     match guard.check(now, clock::boot()) {
         Verdict::Steady => true,
         Verdict::Jumped(by) => {
-            tracing::error!(by_ms = by.millis(), "the wall clock jumped: nothing is decided until it is steady");
+            tracing::error!(
+                by_ms = by.millis(),
+                "the wall clock jumped: nothing is decided until it is steady"
+            );
             false
         }
         Verdict::Settling(_) => false,
