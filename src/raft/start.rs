@@ -13,7 +13,7 @@ use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
 use super::{Consensus, Inner, Priority, Raft, Running, knobs};
-use crate::task;
+use crate::task::{blocking, spawn};
 use dkron_core::command::{Action, Command, Founding};
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_wire::entry::Stamp;
@@ -67,7 +67,7 @@ impl<M: Machine> Raft<M> {
     pub async fn start(options: Options<M>) -> Result<Raft<M>, Error> {
         let path = options.data_dir.join("raft");
         refuse_dkron(&path)?;
-        let opening = task::blocking("raft open", move || Disk::open(&path));
+        let opening = blocking("raft open", move || Disk::open(&path));
         let (disk, disk_thread) = opening.await.map_err(|_| Error::Stopped)??;
         let disk_end = disk.end(disk_thread);
         let identity = identify(&disk, &options).await?;
@@ -98,11 +98,8 @@ impl<M: Machine> Raft<M> {
         let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
         let running = Running {
-            proposer: task::spawn("raft proposer", proposer.run()),
-            others: vec![
-                task::spawn("raft keeper", keeper.run(requests)),
-                task::spawn("raft leadership", watcher),
-            ],
+            proposer: spawn("raft proposer", proposer.run()),
+            others: vec![spawn("raft keeper", keeper.run(requests)), spawn("raft leadership", watcher)],
             state,
             disk: disk_end,
         };
@@ -204,7 +201,7 @@ type Recovered<M> = (LogStore, Shelf, M, Mark);
 async fn recover<M: Machine>(disk: Disk, options: &Options<M>, stamp: Stamp) -> Result<Recovered<M>, Error> {
     let folder = options.data_dir.join("snapshots");
     let history = options.history_synced.clone();
-    let recovering = task::blocking("raft recover", move || {
+    let recovering = blocking("raft recover", move || {
         let path = disk.path().to_path_buf();
         let store = LogStore::open(disk, stamp)?;
         let shelf = Shelf::open(folder, stamp, history)?;
