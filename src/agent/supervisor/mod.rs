@@ -18,6 +18,8 @@ mod spawner;
 mod status;
 mod watch;
 
+pub(super) use memory::start_ticks;
+
 use super::folder::Folder;
 use std::io;
 use std::path::PathBuf;

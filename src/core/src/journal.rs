@@ -161,9 +161,9 @@ impl Journal {
         })
     }
 
-    /// Whether the outcome is known and owed to the servers.
-    pub fn owes(&self, id: ExecutionId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Finished { .. }))
+    /// Those of them that the runner has not told of since it was attached.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = (ExecutionId, Time, Option<Process>)> + '_ {
+        self.under_way().filter(|(id, ..)| self.entries.get(id).is_some_and(|entry| !entry.confirmed))
     }
 
     /// How many executions are not settled.
@@ -238,7 +238,9 @@ impl Journal {
     fn began(&mut self, id: ExecutionId, at: Time, process: Option<Process>, effects: &mut Effects) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.confirmed = true;
-        if let State::Starting { .. } = entry.state {
+        if let State::Starting { .. } = entry.state
+            && at != Time::EPOCH
+        {
             self.write(Record::Started { id, at, process }, effects);
             self.report(id, effects);
         }

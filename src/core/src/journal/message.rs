@@ -82,7 +82,7 @@ pub enum Input {
     Began {
         /// The execution.
         id: ExecutionId,
-        /// Since when.
+        /// Since when; the epoch if it is only about to.
         at: Time,
         /// Its process, where it has one.
         process: Option<Process>,

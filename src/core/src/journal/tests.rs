@@ -198,6 +198,19 @@ fn after_a_restart_what_the_runner_still_has_goes_on() {
 }
 
 #[test]
+fn what_the_runner_is_about_to_start_is_not_lost_and_not_started_yet() {
+    let mut journal = journal(1);
+    step(&mut journal, 100, Input::Launch(launch(1)));
+    step(&mut journal, 100, Input::Detached);
+    let about = Input::Began { id: id(1), at: Time::EPOCH, process: None };
+    assert_eq!(journal.unconfirmed().count(), 1);
+    assert!(step(&mut journal, 100, about).is_empty());
+    assert_eq!(journal.unconfirmed().count(), 0);
+    assert!(step(&mut journal, 100, Input::Attached).is_empty());
+    assert_eq!(step(&mut journal, 100, began(1)), ["started 1"]);
+}
+
+#[test]
 fn a_start_does_not_hold_once_the_runner_was_lost() {
     let mut journal = journal(1);
     step(&mut journal, 100, Input::Launch(launch(1)));
