@@ -81,7 +81,13 @@ impl Drop for Calls {
 }
 
 /// Makes the outcome; output longer than the tail goes to a file, as the supervisor's does.
-async fn keep(folder: Folder, id: ExecutionId, answer: Answer, started_at: Time, finished_at: Time) -> Outcome {
+async fn keep(
+    folder: Folder,
+    id: ExecutionId,
+    answer: Answer,
+    started_at: Time,
+    finished_at: Time,
+) -> Outcome {
     let Answer { verdict, code, error, output } = answer;
     let outcome = Outcome {
         verdict,

@@ -101,7 +101,10 @@ mod tests {
     #[test]
     fn items_come_back_in_order_and_in_their_places() {
         let bytes = file();
-        assert_eq!(read(&bytes), (["one", "two", "", "three"].map(String::from).to_vec(), bytes.len(), End::Whole));
+        assert_eq!(
+            read(&bytes),
+            (["one", "two", "", "three"].map(String::from).to_vec(), bytes.len(), End::Whole)
+        );
         scan(&bytes, |place, item| assert_eq!(&bytes[place], item));
     }
 

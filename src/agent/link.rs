@@ -118,8 +118,10 @@ impl Link {
         let (reader, writer) = stream.into_split();
         let (orders, receiver) = mpsc::channel(ORDERS);
         // What jobs inherit: the one place where the daemon's own environment goes to them.
-        let environment = std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect();
-        let directory = std::env::current_dir().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
+        let environment =
+            std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect();
+        let directory =
+            std::env::current_dir().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
         let hello = ToSupervisor::Hello { environment, directory };
         let writing = task::spawn("supervisor orders", write(writer, hello, receiver));
         self.sender.send(LinkEvent::Connected(orders)).await?;

@@ -187,7 +187,8 @@ fn remove_stray_outputs(folder: &Folder, records: &[Record]) -> io::Result<()> {
 }
 
 fn begin(options: Options, opened: Opened) -> AgentHandle {
-    let Opened { folder, lock, node, boot, journal: journal_file::Opened { header, records, file, .. } } = opened;
+    let Opened { folder, lock, node, boot, journal: journal_file::Opened { header, records, file, .. } } =
+        opened;
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let (cluster_sender, cluster) = watch::channel(header.cluster);

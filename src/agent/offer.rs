@@ -6,7 +6,7 @@
 use super::folder::Folder;
 use crate::clock;
 use dkron_core::command::{Event, Report};
-use dkron_core::delivery::FromAgent;
+use dkron_core::delivery::{FromAgent, Told};
 use dkron_core::ids::ExecutionId;
 use dkron_core::journal::Journal;
 use std::collections::{BTreeMap, VecDeque};
@@ -99,11 +99,10 @@ impl Offer {
     }
 
     /// When there is something to send; none if there is nothing.
-    pub(super) fn ready_at(&self) -> Option<Instant> {
+    pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
         if !self.connected {
             return None;
         }
-        let now = clock::monotonic();
         if !self.pieces.is_empty() || self.scan.is_some() || self.queue.len() >= BATCH_MAX {
             return Some(now);
         }
@@ -120,10 +119,11 @@ impl Offer {
             return Some(piece);
         }
         let ready = self.queue.iter().enumerate().take(BATCH_MAX);
-        let count = ready.take_while(|(place, (id, report))| *place == 0 || self.unsent_output(*id, report).is_none());
+        let count = ready
+            .take_while(|(place, (id, report))| *place == 0 || self.unsent_output(*id, report).is_none());
         let count = count.count();
-        let reports: Vec<Report> = self.queue.drain(..count).map(|(_, report)| report).collect();
-        (!reports.is_empty()).then_some(FromAgent::Reports(reports))
+        let told: Vec<Told> = self.queue.drain(..count).map(|(id, report)| Told { id, report }).collect();
+        (!told.is_empty()).then_some(FromAgent::Reports(told))
     }
 
     /// Goes on with a scan, or begins one when it is time to tell again what is unsettled.

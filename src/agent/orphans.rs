@@ -15,7 +15,8 @@ use std::fs;
 pub(super) fn alive(sought: &BTreeMap<ExecutionId, Option<Process>>) -> BTreeMap<ExecutionId, BTreeSet<u32>> {
     let mut found: BTreeMap<ExecutionId, BTreeSet<u32>> = BTreeMap::new();
     for (id, process) in sought {
-        if let Some(process) = process.filter(|process| start_ticks(process.pid) == Some(process.start_ticks)) {
+        if let Some(process) = process.filter(|process| start_ticks(process.pid) == Some(process.start_ticks))
+        {
             found.entry(*id).or_default().insert(process.pid);
         }
     }
@@ -32,9 +33,8 @@ pub(super) fn alive(sought: &BTreeMap<ExecutionId, Option<Process>>) -> BTreeMap
 fn execution_of(pid: u32) -> Option<ExecutionId> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut variables = environment.split(|byte| *byte == 0);
-    let value = variables.find_map(|variable| {
-        variable.strip_prefix(EXECUTION_VARIABLE.as_bytes())?.strip_prefix(b"=")
-    })?;
+    let value = variables
+        .find_map(|variable| variable.strip_prefix(EXECUTION_VARIABLE.as_bytes())?.strip_prefix(b"="))?;
     u128::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok().map(ExecutionId)
 }
 

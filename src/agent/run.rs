@@ -84,7 +84,7 @@ impl Run {
     async fn next(&mut self) -> Happened {
         let takes = self.pending.len() < PENDING_MAX;
         let now = clock::monotonic();
-        let ready_at = self.offer.ready_at();
+        let ready_at = self.offer.ready_at(now);
         let sends = ready_at.is_some_and(|at| at <= now);
         let nap = self.nap(now, ready_at.filter(|_| !sends));
         tokio::select! {
@@ -205,13 +205,15 @@ impl Run {
     }
 
     async fn look_at_orphans(&mut self) {
-        let processes: BTreeMap<_, _> = self.journal.under_way().map(|(id, _, process)| (id, process)).collect();
+        let processes: BTreeMap<_, _> =
+            self.journal.under_way().map(|(id, _, process)| (id, process)).collect();
         let sought = self.orphans.keys().map(|id| (*id, processes.get(id).copied().flatten())).collect();
         let Ok(alive) = task::blocking("orphans", move || orphans::alive(&sought)).await else { return };
         let gone: Vec<_> = self.orphans.keys().filter(|id| !alive.contains_key(id)).copied().collect();
         self.orphans = alive;
         for id in gone {
-            let started_at = self.journal.under_way().find(|(found, ..)| *found == id).map_or(Time::EPOCH, |f| f.1);
+            let started_at =
+                self.journal.under_way().find(|(found, ..)| *found == id).map_or(Time::EPOCH, |f| f.1);
             let outcome = Outcome {
                 verdict: Verdict::Lost,
                 started_at,

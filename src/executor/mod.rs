@@ -117,9 +117,15 @@ impl Executors {
     }
 }
 
-/// Whether a job may be stored with this executor and these settings: what a server asks at a write.
+/// Whether a job may be stored with this executor and these settings: what a server asks at a write. As in
+/// Dkron an executor that this build does not have, or a setting that is not there yet, is no reason to refuse
+/// it: other nodes may have the one, an edit may bring the other, and a run says what is missing.
 pub fn validate(executor: &str, config: &Words) -> Result<(), ExecutorError> {
-    Executors::new(true).get(executor)?.validate(config)
+    let validated = Executors::new(true).get(executor).and_then(|executor| executor.validate(config));
+    match validated {
+        Err(ExecutorError::Unknown { .. } | ExecutorError::Missing { .. }) => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -127,8 +133,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_executor_is_refused_with_the_known_ones() {
-        let error = validate("shel", &Words::new()).expect_err("there is no such executor");
+    fn an_unknown_executor_is_stored_and_told_at_the_run() {
+        assert_eq!(validate("shel", &Words::new()), Ok(()));
+        let Err(error) = Executors::new(true).get("shel") else { panic!("there is no such executor") };
         assert_eq!(error.to_string(), "executor: unknown executor 'shel', this node has http, noop, shell");
     }
 

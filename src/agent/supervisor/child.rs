@@ -68,7 +68,8 @@ impl Child {
     /// It runs. A cancel that came meanwhile holds.
     pub(super) fn started(&mut self, spawned: Spawned, now: Instant) {
         let Spawned { child, pidfd, pipe, process, at } = spawned;
-        let timeout = self.spawn.timeout.map(|span| Duration::from_nanos(span.nanos().max(0).cast_unsigned()));
+        let timeout =
+            self.spawn.timeout.map(|span| Duration::from_nanos(span.nanos().max(0).cast_unsigned()));
         let timeout_at = timeout.and_then(|timeout| now.checked_add(timeout));
         self.running = Some(Running { child, pidfd, pipe: Some(pipe), process, at, timeout_at, ended: None });
         if self.reason.is_some() {

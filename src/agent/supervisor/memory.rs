@@ -16,7 +16,8 @@ pub(super) fn resident(leaders: &[u32]) -> BTreeMap<u32, u64> {
     let table = table();
     let mut sums: BTreeMap<u32, u64> = leaders.iter().map(|leader| (*leader, 0)).collect();
     for (pid, row) in &table {
-        let leader = if sums.contains_key(&row.group) { Some(row.group) } else { ancestor(&table, *pid, &sums) };
+        let leader =
+            if sums.contains_key(&row.group) { Some(row.group) } else { ancestor(&table, *pid, &sums) };
         if let Some(sum) = leader.and_then(|leader| sums.get_mut(&leader)) {
             *sum += row.bytes;
         }

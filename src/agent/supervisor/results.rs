@@ -206,7 +206,8 @@ impl Writer {
                 file.sync_all()?;
             }
         }
-        let items: Vec<Vec<u8>> = batch.iter().map(|finished| encode_result(finished.id, &finished.outcome)).collect();
+        let items: Vec<Vec<u8>> =
+            batch.iter().map(|finished| encode_result(finished.id, &finished.outcome)).collect();
         let mut buffer = Vec::new();
         let places = frames::push(&mut buffer, items.iter().map(Vec::as_slice));
         self.append(&buffer)?;

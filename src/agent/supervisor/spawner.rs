@@ -39,7 +39,8 @@ pub(super) struct Heritage {
 impl Heritage {
     /// Keeps of the daemon's what is not ours anyway: a start without changes is the fastest.
     pub(super) fn new(environment: Vec<Variable>, directory: Vec<u8>) -> Heritage {
-        let own = std::env::vars_os().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        let own =
+            std::env::vars_os().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
         let own_directory = std::env::current_dir().unwrap_or_default();
         Heritage {
             environment: (!own.eq(environment.iter().cloned())).then_some(environment),
@@ -81,7 +82,12 @@ impl Spawner {
     }
 
     /// Queues a start.
-    pub(super) fn order(&self, serial: u64, spawn: Arc<Spawn>, heritage: Arc<Heritage>) -> Result<(), String> {
+    pub(super) fn order(
+        &self,
+        serial: u64,
+        spawn: Arc<Spawn>,
+        heritage: Arc<Heritage>,
+    ) -> Result<(), String> {
         self.0.try_send(Order { serial, spawn, heritage }).map_err(|error| match error {
             TrySendError::Full(_) => format!("{QUEUE} starts are waiting already"),
             TrySendError::Disconnected(_) => "the spawner threads have ended".to_owned(),
@@ -133,7 +139,9 @@ fn command(spawn: &Spawn, heritage: &Heritage) -> Command {
     let mut arguments = spawn.arguments.iter().map(|argument| OsStr::from_bytes(argument));
     let mut command = Command::new(arguments.next().unwrap_or_default());
     command.args(arguments).process_group(0);
-    let pair = |(name, value): &'_ Variable| (OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned());
+    let pair = |(name, value): &'_ Variable| {
+        (OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned())
+    };
     if let Some(environment) = &heritage.environment {
         command.env_clear().envs(environment.iter().map(pair));
     }

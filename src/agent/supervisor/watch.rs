@@ -115,7 +115,8 @@ impl Watch {
                 return Ok(());
             }
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&self.wait(now))) {
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&self.wait(now)))
+            {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -11,6 +11,8 @@ pub mod execution;
 pub mod ids;
 pub mod job;
 pub mod journal;
+pub mod jump;
+pub mod ledger;
 pub mod limits;
 pub mod node;
 pub mod placement;

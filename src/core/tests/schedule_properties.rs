@@ -76,6 +76,7 @@ proptest! {
             std::iter::successors(timing.next(after), |fire| timing.next(*fire)).take(steps).collect();
         let until = fires.last().copied().unwrap_or(after) + Span::from_nanos(rest);
         while let Some(fire) = fires.last().and_then(|fire| timing.next(*fire)).filter(|fire| *fire <= until) {
+            prop_assert!(Some(&fire) > fires.last());
             fires.push(fire);
         }
         prop_assert_eq!(timing.count(after, until), fires.len() as u64);

@@ -58,13 +58,18 @@ async fn run(clients: Arc<Clients>, settings: Settings, mut output: Output) -> A
         Ok(Ok(code)) => judge(&settings, code, output),
         Ok(Err(error)) => failed(Verdict::Failed, None, chain(&error), output),
         Err(_) => {
-            let error = format!("{} {}: no answer within {} s", settings.method, settings.url, timeout.as_secs());
+            let error =
+                format!("{} {}: no answer within {} s", settings.method, settings.url, timeout.as_secs());
             failed(Verdict::TimedOut, None, error, output)
         }
     }
 }
 
-async fn exchange(client: &reqwest::Client, settings: &Settings, output: &mut Output) -> reqwest::Result<u16> {
+async fn exchange(
+    client: &reqwest::Client,
+    settings: &Settings,
+    output: &mut Output,
+) -> reqwest::Result<u16> {
     let request = client
         .request(settings.method.clone(), settings.url.clone())
         .headers(settings.headers.clone())

@@ -56,7 +56,10 @@ impl Settings {
             expect_codes: expect_codes(config)?,
             expect_body: expect_body(config)?,
             tls: Tls {
-                no_verify: matches!(setting(config, "tlsNoVerifyPeer"), "1" | "t" | "T" | "true" | "TRUE" | "True"),
+                no_verify: matches!(
+                    setting(config, "tlsNoVerifyPeer"),
+                    "1" | "t" | "T" | "true" | "TRUE" | "True"
+                ),
                 certificate: setting(config, "tlsCertificateFile").to_owned(),
                 key: setting(config, "tlsCertificateKeyFile").to_owned(),
                 roots: setting(config, "tlsRootCAsFile").to_owned(),
@@ -83,8 +86,9 @@ fn setting<'a>(config: &'a Words, key: &str) -> &'a str {
 fn method(config: &Words) -> Result<Method, ExecutorError> {
     match setting(config, "method") {
         "" => Err(ExecutorError::Missing { field: "method", problem: "method is empty" }),
-        text => Method::from_bytes(text.as_bytes())
-            .map_err(|_| ExecutorError::invalid("method", text, "an HTTP method is allowed, such as GET or POST")),
+        text => Method::from_bytes(text.as_bytes()).map_err(|_| {
+            ExecutorError::invalid("method", text, "an HTTP method is allowed, such as GET or POST")
+        }),
     }
 }
 
@@ -111,8 +115,10 @@ fn headers(config: &Words) -> Result<HeaderMap, ExecutorError> {
         .map_err(|error| refuse(format!("a JSON array of \"Name: value\" is allowed: {error}")))?;
     for line in lines {
         let (name, value) = line.split_once(':').ok_or_else(|| refuse(format!("'{line}' has no ':'")))?;
-        let name: HeaderName = name.trim().parse().map_err(|_| refuse(format!("'{name}' is no header name")))?;
-        let value: HeaderValue = value.trim().parse().map_err(|_| refuse(format!("'{line}' is no header")))?;
+        let name: HeaderName =
+            name.trim().parse().map_err(|_| refuse(format!("'{name}' is no header name")))?;
+        let value: HeaderValue =
+            value.trim().parse().map_err(|_| refuse(format!("'{line}' is no header")))?;
         headers.append(name, value);
     }
     Ok(headers)
@@ -151,7 +157,11 @@ fn expect_codes(config: &Words) -> Result<Vec<u16>, ExecutorError> {
     let codes = text.split(',').map(str::trim).filter(|code| !code.is_empty());
     let code = |code: &str| match code.parse() {
         Ok(code @ 100..=999) => Ok(code),
-        _ => Err(ExecutorError::invalid("expectCode", text, "codes separated by commas are allowed: \"200,206\"")),
+        _ => Err(ExecutorError::invalid(
+            "expectCode",
+            text,
+            "codes separated by commas are allowed: \"200,206\"",
+        )),
     };
     codes.map(code).collect()
 }

@@ -58,7 +58,13 @@ async fn a_request_carries_body_headers_and_names() {
     let answer = run(&[("method", "POST"), ("url", &url), ("headers", headers), ("body", "hello")]).await;
     let text = text(&answer);
     assert_eq!((answer.verdict, answer.code), (Verdict::Succeeded, Some(200)), "{}", answer.error);
-    for line in ["hello", "x-link=http://a:1/b", "dkron-job=tick", "dkron-attempt=1", "dkron-scheduled-at=1970-01-01T00:00:00Z"] {
+    for line in [
+        "hello",
+        "x-link=http://a:1/b",
+        "dkron-job=tick",
+        "dkron-attempt=1",
+        "dkron-scheduled-at=1970-01-01T00:00:00Z",
+    ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
     assert!(text.contains("idempotency-key=00000000000000000000000000000077"));
@@ -70,7 +76,10 @@ async fn codes_are_matched_exactly_and_none_expected_takes_any() {
     let base = server().await;
     let (bad, broken) = (format!("{base}/400"), format!("{base}/500"));
     assert_eq!(run(&[("method", "GET"), ("url", &broken)]).await.verdict, Verdict::Succeeded);
-    assert_eq!(run(&[("method", "GET"), ("url", &bad), ("expectCode", "200, 400")]).await.verdict, Verdict::Succeeded);
+    assert_eq!(
+        run(&[("method", "GET"), ("url", &bad), ("expectCode", "200, 400")]).await.verdict,
+        Verdict::Succeeded
+    );
     let answer = run(&[("method", "GET"), ("url", &bad), ("expectCode", "200")]).await;
     assert_eq!(answer.error, "received response code does not match the expected code");
     assert_eq!((answer.verdict, answer.code, text(&answer)), (Verdict::Failed, Some(400), "bad".to_owned()));
@@ -79,7 +88,10 @@ async fn codes_are_matched_exactly_and_none_expected_takes_any() {
 #[tokio::test]
 async fn a_body_is_searched_for_the_expected_one() {
     let url = server().await + "/400";
-    assert_eq!(run(&[("method", "GET"), ("url", &url), ("expectBody", "^ba.")]).await.verdict, Verdict::Succeeded);
+    assert_eq!(
+        run(&[("method", "GET"), ("url", &url), ("expectBody", "^ba.")]).await.verdict,
+        Verdict::Succeeded
+    );
     let answer = run(&[("method", "GET"), ("url", &url), ("expectBody", "good")]).await;
     assert_eq!(answer.error, "received response body did not match the expected body");
 }

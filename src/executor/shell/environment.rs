@@ -29,7 +29,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, ExecutorError> 
             continue;
         }
         let (name, after) = (&rest[..end], &rest[end + 1..]);
-        let (value, remaining) = value(after).map_err(|problem| ExecutorError::invalid("env", text, problem))?;
+        let (value, remaining) =
+            value(after).map_err(|problem| ExecutorError::invalid("env", text, problem))?;
         if !name.is_empty() {
             variables.push((name.to_owned(), value));
         }

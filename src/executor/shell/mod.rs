@@ -99,12 +99,15 @@ fn arguments(config: &Words) -> Result<(Vec<String>, String), ExecutorError> {
         return Ok((vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()], String::new()));
     }
     let missing = ExecutorError::Missing { field: "command", problem: "shell: Command missing" };
-    let split = words::split(command).map_err(|problem| ExecutorError::invalid("command", command, problem))?;
+    let split =
+        words::split(command).map_err(|problem| ExecutorError::invalid("command", command, problem))?;
     if split.words.is_empty() {
         return Err(missing);
     }
     let remark = split.cut.map_or(String::new(), |cut| {
-        format!("shell: only the part before the unquoted '{cut}' was run; set shell to \"true\" to run all of it")
+        format!(
+            "shell: only the part before the unquoted '{cut}' was run; set shell to \"true\" to run all of it"
+        )
     });
     Ok((split.words, remark))
 }

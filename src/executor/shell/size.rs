@@ -2,7 +2,8 @@
 
 use super::super::ExecutorError;
 
-const UNITS: [(&str, u64); 5] = [("KB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1 << 40), ("B", 1)];
+const UNITS: [(&str, u64); 5] =
+    [("KB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1 << 40), ("B", 1)];
 
 /// The number of bytes; none for an empty text.
 pub(super) fn parse(text: &str) -> Result<Option<u64>, ExecutorError> {
@@ -11,9 +12,8 @@ pub(super) fn parse(text: &str) -> Result<Option<u64>, ExecutorError> {
         return Ok(None);
     }
     let unit = UNITS.iter().find(|(unit, _)| bare.ends_with(unit));
-    let (number, factor) = unit.map_or((bare.as_str(), 1), |(unit, factor)| {
-        (bare[..bare.len() - unit.len()].trim_end(), *factor)
-    });
+    let (number, factor) = unit
+        .map_or((bare.as_str(), 1), |(unit, factor)| (bare[..bare.len() - unit.len()].trim_end(), *factor));
     let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let bytes = number.parse::<f64>().ok().filter(|_| plain).map(|number| number * factor as f64);
     match bytes {

@@ -33,7 +33,10 @@ fn texts(spawn: &Spawn) -> Vec<String> {
 #[test]
 fn a_command_is_split_or_given_to_the_shell() {
     assert_eq!(texts(&spawn(&[("command", "echo 'a b' c")])), ["echo", "a b", "c"]);
-    assert_eq!(texts(&spawn(&[("command", "date && echo"), ("shell", "true")])), ["/bin/sh", "-c", "date && echo"]);
+    assert_eq!(
+        texts(&spawn(&[("command", "date && echo"), ("shell", "true")])),
+        ["/bin/sh", "-c", "date && echo"]
+    );
 }
 
 #[test]
@@ -57,7 +60,10 @@ fn a_job_finds_its_names_in_the_environment() {
     assert_eq!(variable("DKRON_EXECUTION_ID").as_deref(), Some("00000000000000000000000000001234"));
     assert_eq!(variable("DKRON_SCHEDULED_AT").as_deref(), Some("1970-01-01T00:01:00Z"));
     assert_eq!(variable("DKRON_ATTEMPT").as_deref(), Some("2"));
-    assert_eq!(variable("TRACEPARENT").as_deref(), Some("00-00000000000000000000000000001234-0000000000001234-01"));
+    assert_eq!(
+        variable("TRACEPARENT").as_deref(),
+        Some("00-00000000000000000000000000001234-0000000000001234-01")
+    );
 }
 
 #[test]
@@ -67,7 +73,10 @@ fn a_refusal_names_the_setting_the_value_and_what_is_allowed() {
         refusal(&[("command", "echo (")]),
         "executor_config.command: invalid value 'echo (': invalid command line string"
     );
-    assert!(refusal(&[("command", "x"), ("timeout", "soon")]).starts_with("executor_config.timeout: invalid value 'soon'"));
+    assert!(
+        refusal(&[("command", "x"), ("timeout", "soon")])
+            .starts_with("executor_config.timeout: invalid value 'soon'")
+    );
     assert!(refusal(&[("command", "x"), ("timeout", "0s")]).contains("above zero"));
     assert!(refusal(&[("command", "x"), ("mem_limit", "much")]).contains("mem_limit: invalid value 'much'"));
     assert!(refusal(&[("command", "x"), ("payload", "*")]).contains("not base64"));

@@ -107,7 +107,7 @@ pub(crate) fn numbered<T>(
     found.ok_or(WireError::UnknownNumber { field, number: number.into() })
 }
 
-fn founding_to_proto(founding: &Founding) -> proto::Founding {
+pub(crate) fn founding_to_proto(founding: &Founding) -> proto::Founding {
     proto::Founding {
         cluster: wide::bytes(founding.cluster.0),
         incarnation: founding.incarnation.0,
@@ -116,7 +116,7 @@ fn founding_to_proto(founding: &Founding) -> proto::Founding {
     }
 }
 
-fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError> {
+pub(crate) fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError> {
     Ok(Founding {
         cluster: ClusterId(wide::read(&founding.cluster, "founding.cluster")?),
         incarnation: Incarnation(founding.incarnation),
@@ -125,7 +125,7 @@ fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError>
     })
 }
 
-fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
+pub(crate) fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
     proto::PutJob {
         definition: Bytes::from_owner(Arc::clone(&put.definition)),
         uid: wide::bytes(put.uid.0),
@@ -138,17 +138,11 @@ fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
             to: stretch.to.nanos(),
             count: stretch.count,
         }),
-        counters: put.counters.map(|counters| proto::Counters {
-            success_count: counters.success_count,
-            error_count: counters.error_count,
-            last_success: counters.last_success.nanos(),
-            last_error: counters.last_error.nanos(),
-            status: counters.status.number().into(),
-        }),
+        counters: put.counters.as_ref().map(counters_to_proto),
     }
 }
 
-fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
+pub(crate) fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
     Ok(PutJob {
         job: Arc::new(definition::decode(&put.definition)?),
         definition: put.definition[..].into(),
@@ -166,7 +160,17 @@ fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
     })
 }
 
-fn counters_from_proto(counters: proto::Counters) -> Result<Counters, WireError> {
+pub(crate) fn counters_to_proto(counters: &Counters) -> proto::Counters {
+    proto::Counters {
+        success_count: counters.success_count,
+        error_count: counters.error_count,
+        last_success: counters.last_success.nanos(),
+        last_error: counters.last_error.nanos(),
+        status: counters.status.number().into(),
+    }
+}
+
+pub(crate) fn counters_from_proto(counters: proto::Counters) -> Result<Counters, WireError> {
     Ok(Counters {
         success_count: counters.success_count,
         error_count: counters.error_count,

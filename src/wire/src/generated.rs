@@ -21,6 +21,8 @@ packages!(
     log = "dkron.log.v1.rs",
     node = "dkron.node.v1.rs",
     raft = "dkron.raft.v1.rs",
+    reply = "dkron.reply.v1.rs",
     snapshot = "dkron.snapshot.v1.rs",
+    state = "dkron.state.v1.rs",
     supervisor = "dkron.supervisor.v1.rs",
 );

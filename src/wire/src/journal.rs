@@ -156,6 +156,7 @@ fn malformed(error: prost::DecodeError) -> WireError {
 mod tests {
     use super::*;
     use dkron_core::execution::{Outcome, Verdict};
+    use dkron_core::ids::ExecutionId;
     use dkron_core::ids::RequestId;
     use dkron_core::journal::Process;
 

@@ -16,8 +16,10 @@ pub mod journal;
 mod numbers;
 pub mod raft;
 mod registration;
+pub mod reply;
 mod reports;
 pub mod snapshot;
+pub mod state;
 pub mod supervisor;
 mod wide;
 

@@ -88,15 +88,18 @@ const LATE_STARTS_A_SECOND: u32 = 5;
 
 impl Planner {
     /// Plans one turn. Due jobs are taken from the wheel and come back by apply or [`Planner::answered`].
-    pub fn plan(&mut self, ledger: &mut Ledger, now: Time) -> Plan {
+    /// Without `deciding` (the clock is in doubt) no tick is decided; what is decided goes on.
+    pub fn plan(&mut self, ledger: &mut Ledger, now: Time, deciding: bool) -> Plan {
         let mut plan = Plan::default();
         let mut pending = Pending::default();
         self.wake_resting(ledger, now);
-        self.plan_due(ledger, now, &mut plan, &mut pending);
+        if deciding {
+            self.plan_due(ledger, now, &mut plan, &mut pending);
+        }
         self.plan_agenda(&ledger.state, now, &mut plan, &mut pending);
         self.plan_timers(&ledger.state, now, &mut plan, &mut pending);
         self.plan_replans(&ledger.state, &mut plan);
-        plan.wake_at = self.wake_at(ledger, now);
+        plan.wake_at = self.wake_at(ledger, now, deciding);
         plan
     }
 
@@ -285,9 +288,9 @@ impl Planner {
         batch.finish(&mut plan.proposals);
     }
 
-    fn wake_at(&self, ledger: &Ledger, now: Time) -> Option<Time> {
+    fn wake_at(&self, ledger: &Ledger, now: Time, deciding: bool) -> Option<Time> {
         let held = ledger.state.held_since().is_some();
-        let due = ledger.wheel.next_due().filter(|_| !held);
+        let due = ledger.wheel.next_due().filter(|_| deciding && !held);
         let timer = ledger.state.timers().map(|(due, _)| due).find(|due| *due > now);
         let resend = self.resend.next_due();
         let stalled = self.stalled.then(|| now + limits::PLACE_AGAIN);

@@ -23,6 +23,7 @@ fn fires(expression: &str, zone_name: &str, dst: Dst, after: &str, until: &str) 
     let (after, until) = (instant(after), instant(until));
     let fires: Vec<Time> = std::iter::successors(timing.next(after), |fire| timing.next(*fire))
         .take_while(|fire| *fire <= until)
+        .take(10_000)
         .collect();
     assert_eq!(timing.latest(after, until), fires.last().copied());
     assert_eq!(timing.count(after, until), fires.len() as u64);
@@ -67,6 +68,7 @@ fn messages_name_the_field_the_value_and_what_is_allowed() {
         ("0 0 24 * * *", &["hour \"24\"", "0 to 23"]),
         ("0 0 0 0 * *", &["day of month \"0\"", "1 to 31"]),
         ("0 0 0 L-31 * *", &["day of month \"L-31\"", "L-1 to L-30"]),
+        ("0 0 0 32W * *", &["day of month \"32W\"", "out of range", "1W to 31W"]),
         ("0 0 0 W * *", &["day of month \"W\"", "not a form of L, W or #"]),
         ("0 0 0 * january *", &["month \"january\"", "jan to dec"]),
         ("0 0 0 * * 7", &["day of week \"7\"", "0 (Sunday) to 6"]),

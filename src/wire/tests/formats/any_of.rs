@@ -1,15 +1,22 @@
 //! Strategies for every value that has bytes, leaning to the edges: ends of ranges, empty and repeated things.
+//!
+//! The larger ones are boxed: a strategy's value is as large as all that it may make, and test threads have
+//! small stacks.
 
 use dkron_core::command::{
     Action, Assignment, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp, PutJob,
-    Report, Scope, Status,
+    Refusal, Reply, Report, Scope, Status, Stretch,
 };
-use dkron_core::delivery::{FromAgent, Launch, ToAgent};
+use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
 use dkron_core::node::{Mark, Registration};
+use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
+use dkron_core::state::record::{
+    Cluster, Execution, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested, Turn,
+};
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
 use dkron_wire::entry::Stamp;
@@ -65,7 +72,7 @@ pub(crate) fn words() -> impl Strategy<Value = Words> {
     btree_map(text(), text(), 0..4)
 }
 
-pub(crate) fn job() -> impl Strategy<Value = Job> {
+pub(crate) fn job() -> BoxedStrategy<Job> {
     let texts = (text(), text(), text(), text(), text(), text(), text(), text());
     let maps = (words(), words(), words(), btree_map(text(), words(), 0..3));
     let choices = (
@@ -76,33 +83,35 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
     );
     let rest = (any::<bool>(), any::<bool>(), small(), option::of(time()), option::of(time()), span());
     let spans = (option::of(span()), option::of(span()), option::of(span()));
-    (texts, maps, choices, rest, spans).prop_map(|(texts, maps, choices, rest, spans)| Job {
-        name: texts.0,
-        display_name: texts.1,
-        timezone: texts.2,
-        schedule: texts.3,
-        owner: texts.4,
-        owner_email: texts.5,
-        parent_job: texts.6,
-        executor: texts.7,
-        tags: maps.0,
-        metadata: maps.1,
-        executor_config: maps.2,
-        processors: maps.3,
-        concurrency: choices.0,
-        catchup: choices.1,
-        dst: choices.2,
-        backoff: choices.3,
-        disabled: rest.0,
-        ephemeral: rest.1,
-        retries: rest.2,
-        starts_at: rest.3,
-        expires_at: rest.4,
-        jitter: rest.5,
-        catchup_window: spans.0,
-        start_deadline: spans.1,
-        lost_after: spans.2,
-    })
+    (texts, maps, choices, rest, spans)
+        .prop_map(|(texts, maps, choices, rest, spans)| Job {
+            name: texts.0,
+            display_name: texts.1,
+            timezone: texts.2,
+            schedule: texts.3,
+            owner: texts.4,
+            owner_email: texts.5,
+            parent_job: texts.6,
+            executor: texts.7,
+            tags: maps.0,
+            metadata: maps.1,
+            executor_config: maps.2,
+            processors: maps.3,
+            concurrency: choices.0,
+            catchup: choices.1,
+            dst: choices.2,
+            backoff: choices.3,
+            disabled: rest.0,
+            ephemeral: rest.1,
+            retries: rest.2,
+            starts_at: rest.3,
+            expires_at: rest.4,
+            jitter: rest.5,
+            catchup_window: spans.0,
+            start_deadline: spans.1,
+            lost_after: spans.2,
+        })
+        .boxed()
 }
 
 pub(crate) fn occurrence() -> impl Strategy<Value = OccurrenceRef> {
@@ -131,7 +140,7 @@ pub(crate) fn nodes() -> impl Strategy<Value = Vec<NodeSlot>> {
     vec(small().prop_map(NodeSlot), 0..4)
 }
 
-pub(crate) fn decision() -> impl Strategy<Value = Decision> {
+pub(crate) fn decision() -> BoxedStrategy<Decision> {
     let kind = prop_oneof![
         (time(), small()).prop_map(|(nominal, node)| DecisionKind::Start {
             origin: Origin::Schedule,
@@ -147,15 +156,15 @@ pub(crate) fn decision() -> impl Strategy<Value = Decision> {
             .prop_map(|(from, to, count, reason)| DecisionKind::Skip { from, to, count, reason }),
         Just(DecisionKind::Refile),
     ];
-    (small(), small(), small(), kind, option::of(time())).prop_map(
-        |(job, generation, revision, kind, next_due)| Decision {
+    (small(), small(), small(), kind, option::of(time()))
+        .prop_map(|(job, generation, revision, kind, next_due)| Decision {
             job: JobSlot(job),
             generation,
             revision,
             kind,
             next_due,
-        },
-    )
+        })
+        .boxed()
 }
 
 pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
@@ -166,11 +175,11 @@ pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
     ]
 }
 
-pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
+pub(crate) fn outcome() -> BoxedStrategy<Outcome> {
     let code = prop_oneof![Just(Some(0)), Just(None), Just(Some(i32::MIN)), any::<Option<i32>>()];
     let output = (bytes(), option::of(number()));
-    (select(&Verdict::ALL[..]), time(), time(), code, name(), output).prop_map(
-        |(verdict, started_at, finished_at, code, error, (tail, output))| Outcome {
+    (select(&Verdict::ALL[..]), time(), time(), code, name(), output)
+        .prop_map(|(verdict, started_at, finished_at, code, error, (tail, output))| Outcome {
             verdict,
             started_at,
             finished_at,
@@ -178,8 +187,8 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
             error,
             output_bytes: output.unwrap_or(tail.len() as u64),
             tail,
-        },
-    )
+        })
+        .boxed()
 }
 
 pub(crate) fn report() -> impl Strategy<Value = Report> {
@@ -211,10 +220,14 @@ pub(crate) fn counters() -> impl Strategy<Value = Counters> {
     )
 }
 
-pub(crate) fn put() -> impl Strategy<Value = PutJob> {
-    let seen = (small(), any::<bool>(), number());
-    (job(), wide(), seen, option::of(time()), vec(decision(), 0..4), option::of(counters())).prop_map(
-        |(job, uid, (seen, strict, passed), next_due, due, counters)| PutJob {
+pub(crate) fn stretch() -> impl Strategy<Value = Stretch> {
+    (time(), time(), number()).prop_map(|(from, to, count)| Stretch { from, to, count })
+}
+
+pub(crate) fn put() -> BoxedStrategy<PutJob> {
+    let seen = (small(), any::<bool>(), option::of(stretch()));
+    (job(), wide(), seen, option::of(time()), vec(decision(), 0..4), option::of(counters()))
+        .prop_map(|(job, uid, (seen, strict, passed), next_due, due, counters)| PutJob {
             definition: definition::encode(&job).into(),
             job: Arc::new(job),
             uid: JobUid(uid),
@@ -224,13 +237,13 @@ pub(crate) fn put() -> impl Strategy<Value = PutJob> {
             due,
             passed,
             counters,
-        },
-    )
+        })
+        .boxed()
 }
 
-pub(crate) fn registration() -> impl Strategy<Value = Registration> {
-    (wide(), wide(), wide(), name(), name(), words(), small(), any::<bool>()).prop_map(
-        |(node, journal, boot, name, address, tags, slots, server)| Registration {
+pub(crate) fn registration() -> BoxedStrategy<Registration> {
+    (wide(), wide(), wide(), name(), name(), words(), small(), any::<bool>())
+        .prop_map(|(node, journal, boot, name, address, tags, slots, server)| Registration {
             node: NodeId(node),
             name,
             journal: JournalId(journal),
@@ -239,8 +252,8 @@ pub(crate) fn registration() -> impl Strategy<Value = Registration> {
             slots,
             server,
             address,
-        },
-    )
+        })
+        .boxed()
 }
 
 pub(crate) fn founding() -> impl Strategy<Value = Founding> {
@@ -256,7 +269,7 @@ pub(crate) fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![Just(Scope::Cluster), vec(name(), 0..4).prop_map(Scope::Jobs)]
 }
 
-pub(crate) fn action() -> impl Strategy<Value = Action> {
+pub(crate) fn action() -> BoxedStrategy<Action> {
     let import = || wide().prop_map(RequestId);
     prop_oneof![
         6 => vec(decision(), 0..20).prop_map(Action::Decide),
@@ -280,6 +293,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
         1 => founding().prop_map(Action::Found),
     ]
+    .boxed()
 }
 
 pub(crate) fn command() -> impl Strategy<Value = Command> {
@@ -334,7 +348,7 @@ pub(crate) fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
         (option::of(wide().prop_map(ClusterId)), registration())
             .prop_map(|(cluster, registration)| FromAgent::Hello { cluster, registration }),
-        vec(report(), 0..10).prop_map(FromAgent::Reports),
+        vec(told(), 0..10).prop_map(FromAgent::Reports),
         (wide(), number(), bytes()).prop_map(|(id, offset, bytes)| FromAgent::Output {
             id: ExecutionId(id),
             offset,
@@ -418,4 +432,139 @@ pub(crate) fn header() -> impl Strategy<Value = dkron_wire::snapshot::Header> {
             }
         },
     )
+}
+
+/// Any report with the long id that its check is of.
+fn told() -> impl Strategy<Value = Told> {
+    (any::<u128>(), report()).prop_map(|(id, report)| {
+        let id = ExecutionId(id);
+        Told { id, report: Report { check: id.check(), ..report } }
+    })
+}
+
+pub(crate) fn reply() -> BoxedStrategy<Reply> {
+    let named = select(vec![
+        Refusal::UnknownJob as fn(Arc<str>) -> Refusal,
+        Refusal::UnknownParent,
+        Refusal::ParentCycle,
+        Refusal::HasDependents,
+        Refusal::QueueFull,
+        Refusal::Disabled,
+        Refusal::NameTaken,
+        Refusal::Invalid,
+    ]);
+    let plain =
+        [Refusal::Founded, Refusal::Paused, Refusal::NotOpen, Refusal::UnknownNode, Refusal::NoRequest];
+    let refusal = prop_oneof![
+        (named, name()).prop_map(|(refusal, name)| refusal(name)),
+        select(plain.to_vec()),
+        small().prop_map(Refusal::Changed),
+        wide().prop_map(|id| Refusal::UnknownImport(RequestId(id))),
+        (name(), wide()).prop_map(|(job, id)| Refusal::Overlap { job, execution: ExecutionId(id) }),
+    ];
+    prop_oneof![
+        Just(Reply::Done),
+        (small(), small(), any::<bool>()).prop_map(|(job, revision, created)| Reply::Stored {
+            job: JobSlot(job),
+            revision,
+            created
+        }),
+        vec(small(), 0..4).prop_map(Reply::Rejected),
+        small().prop_map(|node| Reply::Registered(NodeSlot(node))),
+        refusal.prop_map(Reply::Refused),
+    ]
+    .boxed()
+}
+
+/// With rules: the schedule and zone are ones that can be followed.
+pub(crate) fn job_record() -> BoxedStrategy<JobRecord> {
+    let schedule = select(vec!["", "@every 1m", "0 30 2 * * *", "@manually"]);
+    let definition = (job(), schedule).prop_map(|(job, schedule)| Job {
+        schedule: schedule.to_owned(),
+        timezone: "Europe/Vienna".to_owned(),
+        ..job
+    });
+    let numbers = (small(), small(), small(), small(), any::<bool>(), option::of(small()));
+    let times = (time(), time(), time(), time());
+    (definition, wide(), numbers, times, counters())
+        .prop_map(|(job, uid, numbers, times, counters)| JobRecord {
+            uid: JobUid(uid),
+            name: job.name.as_str().into(),
+            definition: definition::encode(&job).into(),
+            rules: Arc::new(Rules::of(&job).expect("rules")),
+            generation: numbers.0,
+            revision: numbers.1,
+            open: numbers.2,
+            queued: numbers.3,
+            held: numbers.4,
+            parent: numbers.5.map(JobSlot),
+            cursor: times.0,
+            next_due: times.1,
+            anchor: times.2,
+            floor: times.3,
+            counters,
+        })
+        .boxed()
+}
+
+fn execution_record() -> impl Strategy<Value = Execution> {
+    let progress = prop_oneof![
+        Just(Progress::Assigned),
+        Just(Progress::Accepted),
+        time().prop_map(Progress::Started),
+        time().prop_map(Progress::Retrying),
+        select(&Verdict::ALL[..]).prop_map(Progress::Ended),
+    ];
+    (tiny(), small(), progress, time(), any::<bool>(), option::of(time())).prop_map(
+        |(attempt, node, progress, startable_at, cancel, lost_at)| Execution {
+            attempt,
+            node: NodeSlot(node),
+            progress,
+            startable_at,
+            cancel,
+            lost_at,
+            agenda: 0,
+        },
+    )
+}
+
+fn occurrence_record() -> BoxedStrategy<Occurrence> {
+    let turn = select(vec![Turn::Queued, Turn::Unplaced(0), Turn::Open]);
+    let times = (time(), time(), time(), time());
+    (small(), wide(), origin(), times, turn, vec(execution_record(), 0..4))
+        .prop_map(|(job, id, origin, times, turn, executions)| Occurrence {
+            job: JobSlot(job),
+            id: OccurrenceId(id),
+            origin,
+            nominal: times.0,
+            decided_at: times.1,
+            startable_at: times.2,
+            gives_up_at: times.3,
+            turn,
+            executions,
+        })
+        .boxed()
+}
+
+/// A record whose places on the agenda are 0.
+pub(crate) fn record() -> impl Strategy<Value = Record> {
+    let cluster = (founding(), any::<bool>(), option::of(time()), time());
+    let node = (registration(), select(&Mark::ALL[..]), time());
+    prop_oneof![
+        cluster.prop_map(|(founding, paused, held_since, floor)| {
+            Record::Cluster(Cluster { founding, paused, held_since, floor })
+        }),
+        (small(), job_record()).prop_map(|(slot, job)| Record::Job(JobSlot(slot), job)),
+        (small(), small()).prop_map(|(slot, generation)| Record::Free(JobSlot(slot), generation)),
+        (occurrence(), occurrence_record()).prop_map(|(found, record)| Record::Occurrence(found, record)),
+        (small(), origin(), time()).prop_map(|(job, origin, nominal)| {
+            Record::Requested(0, Requested { job: JobSlot(job), origin, nominal })
+        }),
+        (small(), node).prop_map(|(slot, (registration, mark, marked_at))| {
+            Record::Node(NodeSlot(slot), NodeRecord { registration, mark, marked_at })
+        }),
+        (wide(), time(), reply())
+            .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
+        (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
+    ]
 }

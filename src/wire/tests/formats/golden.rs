@@ -9,7 +9,7 @@ use dkron_core::ids::{ExecutionId, JobUid, JournalId, NodeId, Origin};
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::raft::{LogEntry, Payload, Vote};
 use dkron_wire::snapshot::{Reader, Writer};
-use dkron_wire::{definition, delivery, history, raft};
+use dkron_wire::{definition, delivery, history, raft, state};
 use prost::Message;
 use std::fmt::Debug;
 use std::fs;
@@ -108,7 +108,7 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
             "hello",
             FromAgent::Hello { cluster: Some(values::stamp().cluster), registration: values::registration() },
         ),
-        ("reports", FromAgent::Reports(values::reports())),
+        ("reports", FromAgent::Reports(values::told())),
         ("output", FromAgent::Output { id: ExecutionId(0xabcd), offset: 300, bytes: b"output"[..].into() }),
     ];
     for (name, said) in up {
@@ -116,6 +116,16 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
         check(&format!("agent_{name}"), said, bytes, |bytes| {
             let message = delivery::service::FromAgent::decode(bytes).expect("a message");
             delivery::from_agent(message).expect("a message from an agent")
+        });
+    }
+}
+
+#[test]
+fn records_of_the_state_have_the_bytes_that_they_always_had() {
+    for (name, record) in values::records() {
+        let bytes = state::encode_record(&record);
+        check(&format!("state_{name}"), record, bytes, |bytes| {
+            state::decode_record(bytes).expect("a record")
         });
     }
 }

@@ -4,7 +4,7 @@ use crate::values;
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::frame::{End, FRAME_HEAD_BYTES, FrameReader, write_frame};
 use dkron_wire::snapshot::{Reader, SnapshotError, Writer};
-use dkron_wire::{definition, delivery, history, raft};
+use dkron_wire::{definition, delivery, history, journal, raft, reply, state};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -15,6 +15,10 @@ fn decode_all(bytes: &[u8]) {
     let _ = definition::decode(bytes);
     let _ = decode_batch(bytes);
     let _ = history::decode_row(bytes);
+    let _ = reply::decode_reply(bytes);
+    let _ = state::decode_record(bytes);
+    let _ = journal::decode_header(bytes);
+    let _ = journal::decode_record(bytes);
     let _ = raft::decode_vote(bytes);
     let _ = raft::decode_log_id(bytes);
     let _ = raft::decode_membership(bytes);
@@ -47,10 +51,11 @@ fn whole() -> Vec<Vec<u8>> {
     snapshot.push(b"first".to_vec()).expect("written");
     let entry = encode_batch(values::stamp(), &values::batch());
     let mut all: Vec<Vec<u8>> = values::history_rows().iter().map(history::encode_row).collect();
+    all.extend(values::records().iter().map(|(_, record)| state::encode_record(record)));
     all.push(definition::encode(&values::job()));
     all.push(raft::encode_membership(&values::membership()));
     all.push(snapshot.finish().expect("written"));
-    let reports = dkron_core::delivery::FromAgent::Reports(values::reports());
+    let reports = dkron_core::delivery::FromAgent::Reports(values::told());
     all.push(delivery::from_agent_to_wire(&reports).encode_to_vec());
     all.push(entry);
     all

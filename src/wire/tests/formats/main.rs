@@ -7,4 +7,5 @@ mod golden;
 mod hostile;
 mod round_trips;
 mod sizes;
+mod states;
 mod values;

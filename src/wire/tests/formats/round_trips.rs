@@ -1,11 +1,12 @@
 //! Every value survives its bytes, and equal values have equal bytes.
 
 use crate::{any_of, values};
+use dkron_core::state::record::{Record, Turn};
 use dkron_wire::entry::{
     ENTRY_OVERHEAD_BYTES, Stamp, decode_batch, decode_own_batch, encode_batch, entry_bytes,
 };
 use dkron_wire::snapshot::{Reader, Writer};
-use dkron_wire::{WireError, definition, delivery, history, raft};
+use dkron_wire::{WireError, definition, delivery, history, raft, reply, state};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -69,6 +70,16 @@ proptest! {
     }
 
     #[test]
+    fn a_reply_survives_its_bytes(said in any_of::reply()) {
+        prop_assert_eq!(reply::decode_reply(&reply::encode_reply(&said)), Ok(said));
+    }
+
+    #[test]
+    fn a_record_of_the_state_survives_its_bytes(record in any_of::record()) {
+        prop_assert_eq!(state::decode_record(&state::encode_record(&record)[..]), Ok(record));
+    }
+
+    #[test]
     fn a_snapshot_survives_its_file(header in any_of::header(), records in vec(vec(any::<u8>(), 0..200), 0..20)) {
         let mut writer = Writer::new(Vec::new(), &header).expect("written");
         for record in &records {
@@ -110,4 +121,17 @@ fn an_entry_of_a_newer_format_is_refused_by_name_whatever_follows() {
     bytes.extend([0x22, 1, 0]);
     assert_eq!(decode_batch(&bytes), Err(refused));
     assert!(matches!(decode_batch(&[]), Err(WireError::UnknownFormat { found: 0, .. })));
+}
+
+#[test]
+fn places_on_the_agenda_are_not_written() {
+    let mut records = values::records();
+    let Record::Occurrence(reference, mut occurrence) = records.swap_remove(3).1 else {
+        panic!("an occurrence")
+    };
+    occurrence.turn = Turn::Unplaced(0);
+    let without = state::encode_record(&Record::Occurrence(reference, occurrence.clone()));
+    occurrence.turn = Turn::Unplaced(9);
+    occurrence.executions[0].agenda = 9;
+    assert_eq!(state::encode_record(&Record::Occurrence(reference, occurrence)), without);
 }

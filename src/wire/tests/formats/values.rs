@@ -1,11 +1,14 @@
 //! Fixed values that name every kind of thing once, for the golden files and the sizes.
 
 use dkron_core::command::*;
+use dkron_core::delivery::Told;
 use dkron_core::execution::*;
 use dkron_core::ids::*;
 use dkron_core::job::*;
 use dkron_core::node::{Mark, Registration};
+use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
+use dkron_core::state::record as state;
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
 use dkron_wire::entry::Stamp;
@@ -130,7 +133,7 @@ pub(crate) fn put() -> PutJob {
         strict: true,
         next_due: Some(NOW),
         due: decisions()[..1].into(),
-        passed: 5,
+        passed: Some(Stretch { from: NOW - Span::from_seconds(60), to: NOW, count: 2 }),
         counters: Some(Counters {
             success_count: 6,
             error_count: 7,
@@ -233,4 +236,82 @@ pub(crate) fn snapshot_header() -> dkron_wire::snapshot::Header {
         digest: 0x1234_5678,
         digest_format: 1,
     }
+}
+
+/// The same reports as an agent tells them.
+pub(crate) fn told() -> Vec<Told> {
+    let id = ExecutionId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
+    reports().into_iter().map(|report| Told { id, report: Report { check: id.check(), ..report } }).collect()
+}
+
+pub(crate) fn job_record() -> state::JobRecord {
+    state::JobRecord {
+        uid: JobUid(0xd4),
+        name: "nightly-report".into(),
+        generation: 2,
+        revision: 3,
+        definition: definition::encode(&job()).into(),
+        rules: Arc::new(Rules::of(&job()).expect("rules")),
+        cursor: NOW,
+        next_due: NOW + Span::from_seconds(60),
+        anchor: NOW - Span::from_seconds(600),
+        floor: NOW - Span::from_seconds(60),
+        held: true,
+        parent: Some(JobSlot(5)),
+        counters: put().counters.expect("counters"),
+        open: 1,
+        queued: 2,
+    }
+}
+
+fn occurrence_record() -> state::Occurrence {
+    let progress = [
+        state::Progress::Assigned,
+        state::Progress::Accepted,
+        state::Progress::Started(NOW),
+        state::Progress::Retrying(NOW),
+        state::Progress::Ended(Verdict::Lost),
+    ];
+    let execution = |progress| state::Execution {
+        attempt: 2,
+        node: NodeSlot(3),
+        progress,
+        startable_at: NOW,
+        cancel: true,
+        lost_at: Some(NOW),
+        agenda: 0,
+    };
+    state::Occurrence {
+        job: JobSlot(7),
+        id: OccurrenceId(0xbeef),
+        origin: Origin::Dependent(OccurrenceId(0xfeed)),
+        nominal: NOW,
+        decided_at: NOW + Span::from_nanos(1),
+        turn: state::Turn::Open,
+        startable_at: NOW + Span::from_nanos(2),
+        gives_up_at: NOW + Span::from_nanos(3),
+        executions: progress.map(execution).into(),
+    }
+}
+
+/// Every kind of record.
+pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
+    use state::Record;
+    let Action::Found(founding) = batch().commands.swap_remove(0).action else { panic!("founds first") };
+    let cluster = state::Cluster { founding, paused: true, held_since: Some(NOW), floor: NOW };
+    let origin = Origin::Backfill(RequestId(0x22));
+    let requested = state::Requested { job: JobSlot(7), origin, nominal: NOW };
+    let node = state::NodeRecord { registration: registration(), mark: Mark::Cordoned, marked_at: NOW };
+    let execution = ExecutionId(0xabcd);
+    let reply = Reply::Refused(Refusal::Overlap { job: "nightly-report".into(), execution });
+    vec![
+        ("cluster", Record::Cluster(cluster)),
+        ("job", Record::Job(JobSlot(7), job_record())),
+        ("free", Record::Free(JobSlot(8), 4)),
+        ("occurrence", Record::Occurrence(occurrence(), occurrence_record())),
+        ("requested", Record::Requested(0, requested)),
+        ("node", Record::Node(NodeSlot(1), node)),
+        ("remembered", Record::Remembered(RequestId(0xf6), state::Remembered { at: NOW, reply })),
+        ("staged", Record::Staged(RequestId(0xe5), NOW, put())),
+    ]
 }

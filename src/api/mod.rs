@@ -1,0 +1,7 @@
+//! How clients see the scheduler.
+//!
+//! Owns: the shapes on the wire to clients and the codes of their answers. Never: decides or stores
+//! anything; every answer is made from plain values of `core`. Fails: with what the client sent, told by
+//! field, value and what is allowed.
+
+pub mod rest;

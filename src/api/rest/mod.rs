@@ -1,0 +1,13 @@
+//! Dkron's REST shapes, version 1. They live here and shape nothing else.
+//!
+//! Everything here is a pure function: from plain views to bytes, and from bytes to plain values. Bytes are
+//! those of Go's `encoding/json`, down to the order of keys and the escapes, because clients compare them.
+
+pub mod execution_json;
+pub mod go_json;
+pub mod go_time;
+pub mod job_json;
+pub mod member_json;
+pub mod read;
+pub mod replies;
+pub mod status_json;
