@@ -44,7 +44,8 @@ impl Heritage {
         let own_directory = std::env::current_dir().unwrap_or_default();
         Heritage {
             environment: (!own.eq(environment.iter().cloned())).then_some(environment),
-            directory: (own_directory.as_os_str().as_bytes() != directory).then_some(directory),
+            directory: (!directory.is_empty() && own_directory.as_os_str().as_bytes() != directory)
+                .then_some(directory),
         }
     }
 }

@@ -127,8 +127,10 @@ impl Watch {
         }
     }
 
+    /// Nothing runs, nobody is there, and nobody can come for the results: there are none, or the folder is gone.
     fn is_idle(&mut self) -> bool {
-        let idle = self.peer.is_none() && self.children.is_empty() && self.results.is_empty();
+        let unwanted = self.peer.is_none() && self.children.is_empty();
+        let idle = unwanted && (self.results.is_empty() || !self.folder.path("supervisor.sock").exists());
         if !idle {
             self.idle_since = clock::monotonic();
         }
