@@ -54,10 +54,10 @@ impl Step<'_> {
             generation: 0,
             revision: 1,
             definition: put.definition.clone(),
+            anchor: rules.timing.anchor_of(put.next_due, self.entry_time),
             rules: Arc::new(rules),
             cursor: self.now,
             next_due: put.next_due.unwrap_or(Time::NEVER),
-            anchor: self.entry_time.floor_second(),
             floor: Time::EPOCH,
             held: false,
             parent,
@@ -92,9 +92,10 @@ impl Step<'_> {
         if retimed {
             self.pass_over(slot, &old, put);
         }
-        let (now, anchor) = (self.now, self.entry_time.floor_second());
-        let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
         let seen = put.seen == revision;
+        let first = put.next_due.filter(|_| seen);
+        let (now, anchor) = (self.now, rules.timing.anchor_of(first, self.entry_time));
+        let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
         self.edit_job(slot, |job| {
             job.revision += 1;
             job.definition = put.definition.clone();

@@ -29,7 +29,7 @@ pub struct JobRecord {
     pub cursor: Time,
     /// The next tick, without jitter; [`Time::NEVER`] for none.
     pub next_due: Time,
-    /// The phase of `@every`: the second in which the timing was last set.
+    /// The phase of `@every`: one delay before its first tick since the timing was last set.
     pub anchor: Time,
     /// Ticks up to here are passed over as held.
     pub floor: Time,
