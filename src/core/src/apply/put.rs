@@ -112,17 +112,20 @@ impl Step<'_> {
         Ok(Reply::Stored { job: slot, revision: revision + 1, created: false })
     }
 
-    /// The ticks between the old cursor and now that nobody decided become one record (invariant 3).
+    /// The ticks between the old cursor and now that nobody decided become one record (invariant 3). It begins
+    /// at the first of them and ends with the edit itself: a hold, another leader's decision or the wait for
+    /// the entry's stamp may have come between what the proposer saw and this, and no tick may be lost for
+    /// that. The count is then what is known.
     fn pass_over(&mut self, slot: JobSlot, old: &JobRecord, put: &PutJob) {
-        let fits = |stretch: &Stretch| stretch.from > old.cursor && stretch.to <= self.now;
-        let due = (old.next_due <= self.now && old.next_due > old.cursor).then_some(Stretch {
-            from: old.next_due,
-            to: old.next_due,
-            count: 1,
-        });
-        let Some(stretch) = put.passed.filter(fits).or(due) else { return };
-        let reason = if old.rules.timing.disabled { SkipReason::Disabled } else { SkipReason::Edited };
-        self.skip(slot, Origin::Schedule, stretch, reason, None);
+        let passable = |tick: Time| old.cursor < tick && tick <= self.now;
+        let passed = put.passed.filter(|stretch| passable(stretch.from));
+        let (from, reason) = match old.rules.timing.disabled {
+            true => (passed.map(|stretch| stretch.from).or(put.next_due), SkipReason::Disabled),
+            false => (Some(old.next_due), SkipReason::Edited),
+        };
+        let Some(from) = from.filter(|from| passable(*from)) else { return };
+        let count = passed.filter(|stretch| stretch.from == from).map_or(1, |stretch| stretch.count);
+        self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason, None);
     }
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {
