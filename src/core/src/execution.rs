@@ -194,7 +194,7 @@ pub struct Skipped {
     pub from: Time,
     /// The last tick, or the edit that passed them over.
     pub to: Time,
-    /// How many; at an edit as many as are known, at least one.
+    /// How many; at an edit as many as are known, 0 if nobody looked.
     pub count: u64,
     /// Why.
     pub reason: SkipReason,

@@ -6,7 +6,7 @@ use crate::execution::SkipReason;
 use crate::ids::{JobSlot, Origin, RequestId};
 use crate::rules::Rules;
 use crate::state::record::{JobRecord, Staged};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use std::sync::Arc;
 
 impl Step<'_> {
@@ -117,14 +117,20 @@ impl Step<'_> {
     /// the entry's stamp may have come between what the proposer saw and this, and no tick may be lost for
     /// that. The count is then what is known.
     fn pass_over(&mut self, slot: JobSlot, old: &JobRecord, put: &PutJob) {
-        let passable = |tick: Time| old.cursor < tick && tick <= self.now;
-        let passed = put.passed.filter(|stretch| passable(stretch.from));
-        let (from, reason) = match old.rules.timing.disabled {
-            true => (passed.map(|stretch| stretch.from).or(put.next_due), SkipReason::Disabled),
-            false => (Some(old.next_due), SkipReason::Edited),
+        let disabled = old.rules.timing.disabled;
+        let reason = if disabled { SkipReason::Disabled } else { SkipReason::Edited };
+        let passable = |tick: &Time| old.cursor < *tick && *tick <= self.now;
+        let passed = put.passed.filter(|stretch| passable(&stretch.from));
+        let first = match disabled {
+            true => passed.map(|stretch| stretch.from).or(put.next_due),
+            false => Some(old.next_due),
         };
-        let Some(from) = from.filter(|from| passable(*from)) else { return };
-        let count = passed.filter(|stretch| stretch.from == from).map_or(1, |stretch| stretch.count);
+        let blind = old.needs_replan() || (disabled && put.seen != old.revision);
+        let (from, count) = match first.filter(passable) {
+            Some(first) => (first, passed.filter(|known| known.from == first).map_or(1, |known| known.count)),
+            None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),
+            None => return,
+        };
         self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason, None);
     }
 
