@@ -136,6 +136,9 @@ impl Step<'_> {
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {
         let mut staged = self.state().staged(import).map(|staged| staged.jobs.clone()).unwrap_or_default();
+        if jobs.is_empty() && staged.is_empty() {
+            return Ok(Reply::Done); // a snapshot keeps an import by its jobs
+        }
         staged.extend(jobs.iter().cloned().map(Arc::new));
         self.ledger.state.set_staged(import, Some(Staged { touched_at: self.now, jobs: staged }));
         Ok(Reply::Done)

@@ -113,7 +113,10 @@ impl World {
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
             Wish::Mark(node, mark) => {
-                let node = self.servers[server].ledger.state.node_slot(node)?;
+                let Some(node) = self.servers[server].ledger.state.node_slot(node) else {
+                    self.clients.open.remove(&request); // answered at once: no such node
+                    return None;
+                };
                 Action::Mark { node, mark }
             }
         };
