@@ -179,9 +179,10 @@ impl Execution {
         matches!(self.progress, Progress::Assigned | Progress::Accepted | Progress::Started(_))
     }
 
-    /// What the leader has to tell its node.
+    /// What the leader has to tell its node; nothing while the node is silent.
     pub fn item(&self, reference: ExecutionRef) -> Option<Item> {
         match self.progress {
+            _ if self.lost_at.is_some() => None,
             _ if self.cancel && self.is_live() => Some(Item::Cancel(reference)),
             Progress::Assigned => Some(Item::Launch(reference)),
             _ => None,
