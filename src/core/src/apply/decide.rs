@@ -95,24 +95,24 @@ impl Step<'_> {
 
     /// The job's overlap rule, decided against the replicated open occurrences (invariant 4).
     fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
+        let executions = self.assigned(nodes);
+        let concurrency = self.state().job(slot).map(|job| job.rules.policy.concurrency);
+        if concurrency == Some(Concurrency::Replace) {
+            self.drop_waiting(slot);
+            self.cancel_open(slot);
+        } else if executions.is_empty() {
+            self.yield_unplaced(slot);
+        }
         let Some(job) = self.state().job(slot).cloned() else { return };
         let busy = job.open > 0;
-        let executions = self.assigned(nodes);
         let turn = match job.rules.policy.concurrency {
             Concurrency::Forbid if busy => return self.skip_one(slot, origin, nominal, SkipReason::Overlap),
             Concurrency::Queue if job.queued >= u32::from(limits::QUEUE_MAX) => {
                 return self.skip_one(slot, origin, nominal, SkipReason::QueueFull);
             }
-            Concurrency::Queue if busy || job.queued > 0 => Turn::Queued,
-            Concurrency::Replace if busy => {
-                self.drop_queued(slot);
-                self.cancel_open(slot);
-                Turn::Queued
-            }
-            _ if executions.is_empty() => {
-                self.yield_unplaced(slot);
-                Turn::Unplaced(0)
-            }
+            Concurrency::Queue if busy || self.somebody_waits(slot) => Turn::Queued,
+            Concurrency::Replace if busy => Turn::Queued,
+            _ if executions.is_empty() => Turn::Unplaced(0),
             _ => Turn::Open,
         };
         let executions = if turn == Turn::Open { executions } else { Vec::new() };
@@ -136,9 +136,14 @@ impl Step<'_> {
         nodes
             .iter()
             .take(limits::FANOUT_MAX)
-            .filter(|node| self.state().node(**node).is_some())
+            .filter(|node| self.may_be_given_work(**node))
             .map(|node| Execution::assigned(*node, 1, self.now))
             .collect()
+    }
+
+    /// Not a node that was given up after the leader chose it: nothing would ever end what waits on it.
+    fn may_be_given_work(&self, node: NodeSlot) -> bool {
+        self.state().node(node).is_some_and(|node| !node.mark.is_gone())
     }
 
     /// Keeps the job's counts of open and queued occurrences.
@@ -150,15 +155,20 @@ impl Step<'_> {
         });
     }
 
+    /// Whether an occurrence of the job waits for its turn or, its turn come, for a node.
+    fn somebody_waits(&self, slot: JobSlot) -> bool {
+        self.state().occurrences_of(slot).any(|(_, found)| found.turn != Turn::Open)
+    }
+
     /// `replace`: only the newest waits.
-    fn drop_queued(&mut self, slot: JobSlot) {
-        let queued: Vec<OccurrenceRef> = self
+    fn drop_waiting(&mut self, slot: JobSlot) {
+        let waiting: Vec<OccurrenceRef> = self
             .state()
             .occurrences_of(slot)
-            .filter(|(_, occurrence)| occurrence.turn == Turn::Queued)
+            .filter(|(_, found)| found.turn != Turn::Open)
             .map(|(reference, _)| reference)
             .collect();
-        for reference in queued {
+        for reference in waiting {
             self.close_unstarted(reference, SkipReason::Overlap);
         }
     }
@@ -189,7 +199,7 @@ impl Step<'_> {
         }
     }
 
-    /// Ends an occurrence that never ran, with a skip record (invariant 3).
+    /// Ends an occurrence that never ran, with a skip record (invariant 3); what waited for it takes its turn.
     pub(super) fn close_unstarted(&mut self, reference: OccurrenceRef, reason: SkipReason) -> bool {
         let Some(found) =
             self.state().occurrence(reference).filter(|found| found.turn != Turn::Open).cloned()
@@ -199,6 +209,7 @@ impl Step<'_> {
         self.skip_one(found.job, found.origin, found.nominal, reason);
         self.ledger.state.remove_occurrence(reference);
         self.count(found.job, found.turn, -1);
+        self.next_in_queue(found.job);
         true
     }
 
@@ -238,7 +249,7 @@ impl Step<'_> {
     /// The next attempt, if the state says that it is due.
     fn retry(&mut self, name: ExecutionRef, node: NodeSlot) -> bool {
         let before = ExecutionRef { attempt: name.attempt.saturating_sub(1), ..name };
-        if !self.timer_is_due(Timer::Retry(before)) || self.state().node(node).is_none() {
+        if !self.timer_is_due(Timer::Retry(before)) || !self.may_be_given_work(node) {
             return false;
         }
         let now = self.now;

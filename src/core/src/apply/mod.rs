@@ -16,7 +16,7 @@ use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
 use crate::schedule::Zone;
 use crate::state::State;
-use crate::state::record::{Cluster, JobRecord, Remembered, Timer};
+use crate::state::record::{Cluster, JobRecord, Remembered, Timer, Turn};
 use crate::time::Time;
 use crate::wheel::Wheel;
 use std::sync::Arc;
@@ -255,7 +255,11 @@ impl Step<'_> {
     /// Whether the state itself says that this is due at the entry's time.
     fn timer_is_due(&self, timer: Timer) -> bool {
         let due = match timer {
-            Timer::Unplaced(reference) => self.state().occurrence(reference).map(|found| found.gives_up_at),
+            Timer::Unplaced(reference) => self
+                .state()
+                .occurrence(reference)
+                .filter(|found| matches!(found.turn, Turn::Unplaced(_)))
+                .map(|found| found.gives_up_at),
             Timer::Lost(name) | Timer::Retry(name) => self
                 .state()
                 .occurrence(name.occurrence)
