@@ -17,13 +17,26 @@ const SLOTS: u32 = 64;
 #[ignore = "a measurement"]
 async fn shell_launches_beside_the_raw_rate() {
     for round in 0..3 {
+        let before = cpu(std::process::id());
         let raw = raw_rate();
+        let after = cpu(std::process::id());
+        let each = |part: usize| (after[part] - before[part]) * 10_000 * 2 / 3 / JOBS;
+        println!("raw, a job in microseconds of CPU: parent {}, the job itself {}", each(0), each(1));
         let data = DataDir::new();
         let mut node = Node::start(&data, SLOTS).await;
         node.run(1_000_000, &[("command", "true")]).await;
         let supervisor = data.supervisor().expect("a supervisor");
         let idle = resident(supervisor);
+        let before = (cpu(std::process::id()), cpu(supervisor));
         let ours = rate(&mut node, "shell").await;
+        let after = (cpu(std::process::id()), cpu(supervisor));
+        let each = |before: u64, after: u64| (after - before) * 10_000 / JOBS;
+        println!(
+            "a job in microseconds of CPU: agent {}, supervisor {}, the job itself {}",
+            each(before.0[0], after.0[0]),
+            each(before.1[0], after.1[0]),
+            each(before.1[1], after.1[1]),
+        );
         let after = resident(supervisor);
         println!("round {round}: raw {raw:.0}/s, agent {ours:.0}/s, ratio {:.2}", ours / raw);
         println!("supervisor: {idle} when idle, {after} after");
@@ -72,6 +85,15 @@ async fn rate(node: &mut Node, executor: &str) -> f64 {
         node.say(ToAgent::Settled(done)).await;
     }
     JOBS as f64 / start.elapsed().as_secs_f64()
+}
+
+/// The time on the CPU of a process and of its children that were reaped, in hundredths of a second.
+fn cpu(pid: u32) -> [u64; 2] {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace().collect();
+    let sum =
+        |range: std::ops::Range<usize>| fields[range].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    [sum(11..13), sum(13..15)]
 }
 
 fn resident(pid: u32) -> String {

@@ -59,6 +59,8 @@ pub(super) struct Watch {
     children: BTreeMap<u64, Child>,
     serials: BTreeMap<ExecutionId, u64>,
     timers: BTreeSet<(Instant, u64)>,
+    /// Those with a memory limit.
+    limited: BTreeSet<u64>,
     last_serial: u64,
     peer: Option<Peer>,
     /// Where the telling of kept results has come to; none if it is done.
@@ -93,6 +95,7 @@ impl Watch {
             children: BTreeMap::new(),
             serials: BTreeMap::new(),
             timers: BTreeSet::new(),
+            limited: BTreeSet::new(),
             last_serial: FIRST_SERIAL,
             peer: None,
             listing: None,
@@ -140,8 +143,7 @@ impl Watch {
     /// How long nothing needs us.
     fn wait(&self, now: Instant) -> Timespec {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let weigh = self.children.values().any(|child| child.limited().is_some());
-        let weigh = weigh.then_some(self.weighed_at + MEMORY_PERIOD);
+        let weigh = (!self.limited.is_empty()).then_some(self.weighed_at + MEMORY_PERIOD);
         let next = timer.into_iter().chain(weigh).min().unwrap_or(now + self.idle_max);
         // Rounded up to a millisecond, as epoll does, so that a timer never rings early.
         let wait = next.saturating_duration_since(now) + Duration::from_micros(999);
@@ -238,6 +240,7 @@ impl Watch {
         self.last_serial += 1;
         let serial = self.last_serial;
         let spawn = Arc::new(spawn);
+        self.limited.extend(spawn.memory_bytes_max.map(|_| serial));
         self.children.insert(serial, Child::new(spawn.clone()));
         self.serials.insert(id, serial);
         if let Err(error) = self.spawner.order(serial, spawn, self.heritage.clone()) {
@@ -319,13 +322,16 @@ impl Watch {
     }
 
     fn weigh(&mut self) {
-        let leaders: Vec<u32> = self.children.values().filter_map(Child::limited).collect();
+        let limited = self.limited.iter().filter_map(|serial| self.children.get(serial)?.limited());
+        let leaders: Vec<u32> = limited.collect();
         if leaders.is_empty() {
             return;
         }
         let resident = memory::resident(&leaders);
-        for child in self.children.values_mut() {
-            if let Some(bytes) = child.limited().and_then(|leader| resident.get(&leader)) {
+        for serial in &self.limited {
+            if let Some(child) = self.children.get_mut(serial)
+                && let Some(bytes) = child.limited().and_then(|leader| resident.get(&leader))
+            {
                 child.weigh(*bytes);
             }
         }
@@ -337,7 +343,13 @@ impl Watch {
         if let Some(timer) = child.timer.take() {
             self.timers.remove(&(timer, serial));
         }
-        if child.is_over(clock::monotonic()) {
+        let now = clock::monotonic();
+        if let Some(pipe) = child.take_pipe(now) {
+            // Before it is closed: a process that is just being started holds a copy of it until its program is
+            // loaded, and so long a closed one would go on ringing.
+            let _ = epoll::delete(&self.epoll, &pipe);
+        }
+        if child.is_over(now) {
             let finished = child.finish(serial);
             return self.results.store(finished);
         }
@@ -355,6 +367,7 @@ impl Watch {
     fn stored(&mut self, (finished, place): (Finished, Place)) {
         let Finished { serial, id, outcome, .. } = finished;
         self.children.remove(&serial);
+        self.limited.remove(&serial);
         self.serials.remove(&id);
         self.results.insert(id, place);
         self.tell(&FromSupervisor::Ended { id, outcome });
