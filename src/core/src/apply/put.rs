@@ -5,6 +5,7 @@ use crate::command::{Counters, PutJob, Refusal, Reply, Status, Stretch};
 use crate::execution::SkipReason;
 use crate::ids::{JobSlot, Origin, RequestId};
 use crate::rules::Rules;
+use crate::schedule::Schedule;
 use crate::state::record::{JobRecord, Staged};
 use crate::time::{Span, Time};
 use std::sync::Arc;
@@ -122,10 +123,11 @@ impl Step<'_> {
         let passable = |tick: &Time| old.cursor < *tick && *tick <= self.now;
         let passed = put.passed.filter(|stretch| passable(&stretch.from));
         let first = match disabled {
-            true => passed.map(|stretch| stretch.from).or(put.next_due),
+            true => passed.filter(|_| put.seen == old.revision).map(|stretch| stretch.from),
             false => Some(old.next_due),
         };
-        let blind = old.needs_replan() || (disabled && put.seen != old.revision);
+        let schedule = old.rules.timing.schedule.as_ref();
+        let blind = old.needs_replan() || (disabled && schedule.is_some_and(Schedule::fires_ever));
         let (from, count) = match first.filter(passable) {
             Some(first) => (first, passed.filter(|known| known.from == first).map_or(1, |known| known.count)),
             None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),

@@ -355,7 +355,8 @@ impl World {
 
     fn hello(&mut self, agent: usize) {
         let registration = self.agents[agent].registration();
-        self.send_home(agent, Message::Hello { agent, registration });
+        let life = self.agents[agent].life;
+        self.send_home(agent, Message::Hello { agent, life, registration });
     }
 
     /// Repeats what the servers have not acknowledged.
@@ -386,7 +387,9 @@ impl World {
                 self.hello(agent);
             }
             Message::Launch(launch) => self.launched(agent, *launch),
-            Message::Cancel { execution, id } => self.agent_step(agent, Input::Cancel { execution, id }),
+            Message::Cancel { life, execution, id } if self.is_life(agent, life) => {
+                self.agent_step(agent, Input::Cancel { execution, id });
+            }
             Message::Settled(ids) => {
                 self.checks.acknowledged(&ids);
                 self.agent_step(agent, Input::Settled(ids));

@@ -17,13 +17,27 @@ pub(crate) enum Peer {
 /// Something sent over the network, which may be lost, doubled, late or out of order.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    Hello { agent: usize, registration: Registration },
-    Ping { agent: usize },
-    Reports { agent: usize, reports: Vec<(ExecutionId, Report)> },
+    Hello {
+        agent: usize,
+        life: u64,
+        registration: Registration,
+    },
+    Ping {
+        agent: usize,
+    },
+    Reports {
+        agent: usize,
+        reports: Vec<(ExecutionId, Report)>,
+    },
     Welcome,
     HelloAgain,
     Launch(Box<Launch>),
-    Cancel { execution: ExecutionRef, id: ExecutionId },
+    /// Over the stream of this life of the agent: it does not say for which journal it is meant.
+    Cancel {
+        life: u64,
+        execution: ExecutionRef,
+        id: ExecutionId,
+    },
     Settled(Vec<ExecutionId>),
     Ask(RequestId),
     Answer(RequestId),

@@ -6,7 +6,7 @@ use crate::mutants::{self, Mutant};
 use crate::world::{Phase, World};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Event as Happened, Reply, Report};
-use dkron_core::ids::{ExecutionId, NodeId, NodeSlot, RequestId};
+use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::plan::{Order, Planner, Token};
 use dkron_core::state::State;
@@ -35,6 +35,8 @@ pub(crate) struct Lead {
     flushing: bool,
     waiting: BTreeMap<u64, Vec<Purpose>>,
     heard: BTreeMap<NodeId, Time>,
+    /// The life and journal of each agent that said hello.
+    streams: BTreeMap<NodeId, (u64, JournalId)>,
     since: Time,
     next_turn: Time,
 }
@@ -74,6 +76,7 @@ impl Lead {
             flushing: false,
             waiting: BTreeMap::new(),
             heard: BTreeMap::new(),
+            streams: BTreeMap::new(),
             since,
             next_turn: Time::NEVER,
         }
@@ -207,14 +210,15 @@ impl World {
     /// Sends an order over the node's stream, if it has one.
     fn dispatch(&mut self, server: usize, slot: NodeSlot, order: Order) {
         let state = &self.servers[server].ledger.state;
-        let Some(node) = state.node(slot).map(|node| node.registration.node) else { return };
+        let Some(registration) = state.node(slot).map(|node| &node.registration) else { return };
+        let node = registration.node;
         let Some(agent) = self.agents.iter().position(|agent| agent.node == node) else { return };
-        if state.node_slot(node) != Some(slot) {
-            return; // the place of an earlier journal: nobody has a stream for it
-        }
+        let lead = self.servers[server].lead.as_ref();
+        let stream = lead.and_then(|lead| lead.streams.get(&node)).copied();
+        let Some((life, _)) = stream.filter(|(_, journal)| *journal == registration.journal) else { return };
         let message = match order {
             Order::Launch(launch) => Message::Launch(Box::new(launch)),
-            Order::Cancel(execution, id) => Message::Cancel { execution, id },
+            Order::Cancel(execution, id) => Message::Cancel { life, execution, id },
         };
         self.send(Peer::Server(server), Peer::Agent(agent), message);
     }
@@ -298,7 +302,7 @@ impl World {
             .ledger
             .state
             .nodes()
-            .filter(|(_, node)| !matches!(node.mark, Mark::Failed | Mark::Left))
+            .filter(|(_, node)| !node.mark.is_gone())
             .filter(|(_, node)| {
                 let heard = lead.heard.get(&node.registration.node).copied().unwrap_or(lead.since);
                 self.now - heard > SILENCE
@@ -326,8 +330,11 @@ impl World {
             return;
         }
         match message {
-            Message::Hello { agent, registration } => {
+            Message::Hello { agent, life, registration } => {
                 self.note_heard(server, agent);
+                if let Some(lead) = &mut self.servers[server].lead {
+                    lead.streams.insert(registration.node, (life, registration.journal));
+                }
                 let action = Action::Register(registration);
                 self.enqueue(server, Command { request: None, action }, Purpose::Hello { agent });
             }
@@ -353,7 +360,9 @@ impl World {
         self.note_heard(server, agent);
         let state = &self.servers[server].ledger.state;
         let node = state.node_slot(self.agents[agent].node).and_then(|slot| state.node(slot));
-        if node.is_none_or(|node| matches!(node.mark, Mark::Failed | Mark::Left)) {
+        let lead = self.servers[server].lead.as_ref();
+        let strange = lead.is_none_or(|lead| !lead.streams.contains_key(&self.agents[agent].node));
+        if strange || node.is_none_or(|node| node.mark.is_gone()) {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::HelloAgain);
         }
     }

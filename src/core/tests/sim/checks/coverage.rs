@@ -31,13 +31,18 @@ impl Checks {
         for tick in &due {
             let starts = started.iter().filter(|start| *start == tick).count();
             let skips = skipped.iter().filter(|skip| skip.from <= *tick && *tick <= skip.to).count();
-            if starts + skips == 0 && is_unknowable(before, after) {
-                continue;
-            }
             self.check(3, starts + skips == 1, || {
                 format!(
-                    "entry {}: the tick {tick} of {} is {starts} occurrences and in {skips} skip records",
-                    change.index, before.name
+                    "entry {}: the tick {tick} of {} is {starts} occurrences and in {skips} skip records, \
+                     before: {} {} {:?}, after: {} {} {:?}",
+                    change.index,
+                    before.name,
+                    before.cursor,
+                    before.next_due,
+                    before.rules.timing,
+                    after.cursor,
+                    after.next_due,
+                    after.rules.timing
                 )
             });
         }
@@ -78,13 +83,6 @@ impl Checks {
             )
         });
     }
-}
-
-/// A disabled job has no stored next due time. What it passes over between the proposal of an edit and its
-/// commit is known only if the schedule stays the same; else at most these few are in no record.
-fn is_unknowable(before: &JobRecord, after: &JobRecord) -> bool {
-    let same = Timing { disabled: false, ..before.rules.timing.clone() } == after.rules.timing;
-    before.rules.timing.disabled && !same
 }
 
 /// The schedule's instants above a job's cursor, up to and with `until`.

@@ -53,7 +53,7 @@ impl Checks {
                 occurrence: found.id,
                 nominal: found.nominal,
                 node: node.registration.node,
-                epoch: self.overlap.epoch(job),
+                epoch: self.overlap.epoch(job, found.id),
             };
             self.dispatch.known.entry(found.execution_id(name.ordinal, name.attempt)).or_insert(known);
         }

@@ -2,24 +2,32 @@
 //! processes of it, unless it was impossible to know.
 
 use super::{Change, Checks};
-use dkron_core::ids::{ExecutionId, JobUid, OccurrenceRef};
+use dkron_core::ids::{ExecutionId, JobUid, OccurrenceId, OccurrenceRef};
 use dkron_core::job::Concurrency;
 use dkron_core::state::State;
 use dkron_core::state::record::{Occurrence, Turn};
 use dkron_core::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How often each job changed between `allow` and the others.
 #[derive(Default)]
 pub(super) struct Overlap {
     epochs: BTreeMap<JobUid, (bool, u32)>,
+    /// The stretch in which each occurrence opened.
+    opened: BTreeMap<OccurrenceId, Option<u32>>,
+    /// Jobs whose policy changed in the present entry: what opened in it may have opened under either.
+    unclear: BTreeSet<JobUid>,
+    /// The entry that last changed each job's policy.
+    changed: BTreeMap<JobUid, (Concurrency, u64)>,
 }
 
 impl Overlap {
-    /// The stretch of exclusive policy that a job is in, if it is in one.
-    pub(super) fn epoch(&self, job: JobUid) -> Option<u32> {
-        self.epochs.get(&job).filter(|(exclusive, _)| *exclusive).map(|(_, epoch)| *epoch)
+    /// The stretch of exclusive policy in which an occurrence opened, if it was one.
+    pub(super) fn epoch(&mut self, job: JobUid, occurrence: OccurrenceId) -> Option<u32> {
+        let clear = !self.unclear.contains(&job);
+        let now = self.epochs.get(&job).filter(|(exclusive, _)| *exclusive && clear).map(|(_, epoch)| *epoch);
+        *self.opened.entry(occurrence).or_insert(now)
     }
 }
 
@@ -33,12 +41,21 @@ fn opened(change: &Change<'_>, reference: OccurrenceRef, found: &Arc<Occurrence>
 
 impl Checks {
     pub(super) fn note_policies(&mut self, change: &Change<'_>) {
+        self.overlap.unclear.clear();
         for job in change.jobs() {
             let Some(after) = job.after else { continue };
-            let exclusive = after.rules.policy.concurrency != Concurrency::Allow;
+            let concurrency = after.rules.policy.concurrency;
+            let changed = self.overlap.changed.entry(after.uid).or_insert((concurrency, change.index));
+            if changed.0 != concurrency {
+                *changed = (concurrency, change.index);
+            }
+            let exclusive = concurrency != Concurrency::Allow;
             let entry = self.overlap.epochs.entry(after.uid).or_insert((exclusive, 0));
-            if entry.0 != exclusive {
+            // Several edits in one entry may have been there and back again.
+            let edits = job.before.map_or(1, |before| after.revision - before.revision);
+            if entry.0 != exclusive || edits > 1 {
                 *entry = (exclusive, entry.1 + 1);
+                self.overlap.unclear.insert(after.uid);
             }
         }
     }
@@ -52,7 +69,9 @@ impl Checks {
             let exclusive = |state: &State| {
                 state.job(found.job).is_some_and(|job| job.rules.policy.concurrency != Concurrency::Allow)
             };
-            if exclusive(change.before) && exclusive(change.after) {
+            let edited =
+                change.before.job(found.job).is_some_and(|before| before.revision + 1 < job.revision);
+            if exclusive(change.before) && exclusive(change.after) && !edited {
                 let open = change.after.occurrences_of(found.job).filter(|(_, found)| is_open(found)).count();
                 self.check(4, open == 1, || {
                     format!("entry {} makes {open} occurrences of {} open", change.index, job.name)
@@ -65,9 +84,10 @@ impl Checks {
     /// Under `queue` nobody overtakes: what was decided first runs first. Under `replace` the newest runs.
     fn check_order(&mut self, change: &Change<'_>, reference: OccurrenceRef, found: &Occurrence) {
         let Some(job) = change.after.job(found.job) else { return };
+        let since = self.overlap.changed.get(&job.uid).map_or(0, |(_, index)| *index);
         let waiting = |(other, occurrence): &(OccurrenceRef, &Arc<Occurrence>)| {
             let waited = change.before.occurrence(*other).is_some_and(|before| !is_open(before));
-            *other < reference && !is_open(occurrence) && waited
+            *other < reference && other.index > since && !is_open(occurrence) && waited
         };
         let overtaken = change.after.occurrences_of(found.job).find(waiting);
         let orderly = matches!(job.rules.policy.concurrency, Concurrency::Queue | Concurrency::Replace);
@@ -96,9 +116,8 @@ impl Checks {
                 })
                 && !self.is_excused(*other)
         });
-        self.check(4, other.is_none(), || {
-            format!("{} starts at {now} while {other:?} of the same job is alive", known.execution)
-        });
+        let other = other.and_then(|other| self.dispatch.known.get(&other).copied());
+        self.check(4, other.is_none(), || format!("{known:?} starts at {now} while {other:?} is alive"));
     }
 
     /// Given up by the servers, or of a deleted job: nobody can know whether it is alive.
