@@ -14,6 +14,7 @@ use dkron_wire::WireError;
 use dkron_wire::journal::{Header, decode_header, decode_record, encode_header, encode_record};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -63,7 +64,10 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Reads the journal, or begins one, and starts its writer.
-    pub(super) fn open(folder: &Folder) -> io::Result<Opened> {
+    ///
+    /// The writer keeps `lock` to its end: an agent that is dropped leaves it with orders, and a journal that is
+    /// read before they are on the disk would start again what they say was started.
+    pub(super) fn open(folder: &Folder, lock: Arc<File>) -> io::Result<Opened> {
         let (found, set_aside) = match read(folder)? {
             Found::Whole(found) => (Some(found), None),
             Found::Nothing => (None, None),
@@ -81,7 +85,8 @@ impl JournalFile {
         let (progress, watcher) = watch::channel(Progress::default());
         let file = private().append(true).open(folder.path(NAME))?;
         let length = file.metadata()?.len();
-        let writer = Writer { folder: folder.clone(), file, length, compacted: length, progress };
+        let writer =
+            Writer { folder: folder.clone(), file, length, compacted: length, progress, _lock: lock };
         thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&receiver))?;
         let file = JournalFile { sender, progress: watcher, step: 0 };
         Ok(Opened { header, records, file, set_aside })
@@ -102,6 +107,11 @@ impl JournalFile {
         self.step += 1;
         self.order(Order::Rewrite { step: self.step, header, records });
         self.step
+    }
+
+    /// As [`JournalFile::progress`], for who waits for the writer's end, which closes it.
+    pub(super) fn written(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
     }
 
     /// How far the writer is, and when that changes.
@@ -192,6 +202,7 @@ struct Writer {
     /// The length after the last rewrite.
     compacted: u64,
     progress: watch::Sender<Progress>,
+    _lock: Arc<File>,
 }
 
 impl Writer {
@@ -277,12 +288,17 @@ mod tests {
     }
 
     async fn filled(folder: &Folder, count: u128) -> Header {
-        let mut opened = JournalFile::open(folder).expect("journal opens");
+        let mut opened = open(folder).expect("journal opens");
         for number in 0..count {
             let step = opened.file.append(vec![record(number)]);
             durable(&mut opened.file, step).await;
         }
         opened.header
+    }
+
+    fn open(folder: &Folder) -> io::Result<Opened> {
+        let lock = private().write(true).create(true).open(folder.path("lock"))?;
+        JournalFile::open(folder, Arc::new(lock))
     }
 
     fn folder(data: &tempfile::TempDir) -> Folder {
@@ -293,7 +309,7 @@ mod tests {
     async fn what_is_durable_is_read_again_under_the_same_id() {
         let data = tempfile::tempdir().expect("temporary folder");
         let header = filled(&folder(&data), 3).await;
-        let again = JournalFile::open(&folder(&data)).expect("journal opens");
+        let again = open(&folder(&data)).expect("journal opens");
         assert_eq!(again.header, header);
         assert_eq!(again.records, [record(0), record(1), record(2)]);
     }
@@ -306,11 +322,11 @@ mod tests {
         let path = folder.path(NAME);
         let bytes = fs::read(&path).expect("journal is read");
         fs::write(&path, &bytes[..bytes.len() - 3]).expect("journal is cut");
-        let mut again = JournalFile::open(&folder).expect("journal opens");
+        let mut again = open(&folder).expect("journal opens");
         assert_eq!((again.header, again.records, again.set_aside), (header, vec![record(0)], None));
         let step = again.file.append(vec![record(7)]);
         durable(&mut again.file, step).await;
-        assert_eq!(JournalFile::open(&folder).expect("journal opens").records, [record(0), record(7)]);
+        assert_eq!(open(&folder).expect("journal opens").records, [record(0), record(7)]);
     }
 
     #[tokio::test]
@@ -321,7 +337,7 @@ mod tests {
         let mut bytes = fs::read(folder.path(NAME)).expect("journal is read");
         bytes[15] ^= 1;
         fs::write(folder.path(NAME), bytes).expect("journal is damaged");
-        let again = JournalFile::open(&folder).expect("journal opens");
+        let again = open(&folder).expect("journal opens");
         assert_ne!(again.header.journal, header.journal);
         assert!(again.records.is_empty() && again.set_aside.is_some());
         let kept = fs::read_dir(folder.path(".")).expect("folder is read");
@@ -334,13 +350,13 @@ mod tests {
         let data = tempfile::tempdir().expect("temporary folder");
         let folder = folder(&data);
         let header = filled(&folder, 5).await;
-        let mut opened = JournalFile::open(&folder).expect("journal opens");
+        let mut opened = open(&folder).expect("journal opens");
         let renamed = Header { cluster: Some(ClusterId(9)), ..header };
         opened.file.append(vec![record(5)]);
         opened.file.rewrite(renamed, vec![record(100)]);
         let step = opened.file.append(vec![record(101)]);
         durable(&mut opened.file, step).await;
-        let again = JournalFile::open(&folder).expect("journal opens");
+        let again = open(&folder).expect("journal opens");
         assert_eq!((again.header, again.records), (renamed, vec![record(100), record(101)]));
     }
 }
