@@ -23,6 +23,8 @@ use tokio::sync::watch;
 const NAME: &str = "journal";
 /// More than the agent ever has waiting.
 const QUEUE: usize = 4_096;
+/// With so many waiting the agent waits too.
+const CROWD: u64 = 2_048;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const RECORDS_PER_FRAME: usize = 4_096;
 /// How long a full disk is waited for between two tries.
@@ -119,9 +121,14 @@ impl JournalFile {
         &mut self.progress
     }
 
+    /// Whether so many steps wait for the disk that another might not find room.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.step.saturating_sub(self.progress.borrow().durable) >= CROWD
+    }
+
     fn order(&self, order: Order) {
-        // Never full: the agent takes nothing new while a quarter of this waits. The writer ends only after
-        // it has said in `progress` that it failed.
+        // Never full: the agent neither takes nor does anything while half of this waits. The writer ends only
+        // after it has said in `progress` that it failed.
         let _ = self.sender.try_send(order);
     }
 }
