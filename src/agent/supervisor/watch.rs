@@ -110,8 +110,7 @@ impl Watch {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            self.tell_results();
-            self.flush();
+            self.tell();
             let now = clock::monotonic();
             if self.is_idle() && now.duration_since(self.idle_since) >= self.idle_max {
                 let _ = fs::remove_file(self.folder.path("supervisor.sock"));
@@ -207,7 +206,19 @@ impl Watch {
         self.listing = Some(None);
     }
 
-    /// Tells of kept results, as many as there is room for.
+    /// Hands the socket what is queued, and kept results as long as there is room. The socket calls again only
+    /// after it was full: a listing must not rest while it is not.
+    fn tell(&mut self) {
+        loop {
+            self.tell_results();
+            self.flush();
+            if self.listing.is_none() || self.peer.as_ref().is_none_or(|peer| !peer.has_room()) {
+                return;
+            }
+        }
+    }
+
+    /// Queues kept results, as many as there is room for.
     fn tell_results(&mut self) {
         while let (Some(cursor), Some(peer)) = (self.listing, &mut self.peer) {
             if !peer.has_room() {
@@ -232,7 +243,7 @@ impl Watch {
         let id = spawn.id;
         if let Some(child) = self.serials.get(&id).and_then(|serial| self.children.get(serial)) {
             let began = child.began();
-            return self.tell(&began);
+            return self.say(&began);
         }
         if self.results.contains(id) {
             return self.tell_result(id);
@@ -279,7 +290,7 @@ impl Watch {
             let _ = epoll::add(&self.epoll, pipe, EventData::new_u64(2 * serial + 1), EventFlags::IN);
         }
         let began = child.began();
-        self.tell(&began);
+        self.say(&began);
         self.settle(serial);
     }
 
@@ -370,16 +381,16 @@ impl Watch {
         self.limited.remove(&serial);
         self.serials.remove(&id);
         self.results.insert(id, place);
-        self.tell(&FromSupervisor::Ended { id, outcome });
+        self.say(&FromSupervisor::Ended { id, outcome });
     }
 
     fn tell_result(&mut self, id: ExecutionId) {
         if let Some(outcome) = self.results.read(id) {
-            self.tell(&FromSupervisor::Ended { id, outcome });
+            self.say(&FromSupervisor::Ended { id, outcome });
         }
     }
 
-    fn tell(&mut self, message: &FromSupervisor) {
+    fn say(&mut self, message: &FromSupervisor) {
         if let Some(peer) = &mut self.peer {
             peer.send(message);
         }
