@@ -7,7 +7,7 @@ use crate::ids::{ExecutionRef, JobSlot, NodeSlot, OccurrenceId, OccurrenceRef, O
 use crate::job::Concurrency;
 use crate::limits;
 use crate::state::record::{Execution, Occurrence, Progress, Timer, Turn};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 impl Step<'_> {
     /// Takes the decision if it fits the state exactly; otherwise nothing changes.
@@ -116,18 +116,19 @@ impl Step<'_> {
             _ => Turn::Open,
         };
         let executions = if turn == Turn::Open { executions } else { Vec::new() };
+        let reference = self.next_reference();
         let occurrence = Occurrence {
             job: slot,
             id: OccurrenceId::derive(job.uid, origin, nominal),
             origin,
             nominal,
-            decided_at: self.now,
+            // Dkron's group: a nanosecond apart, so that two late ticks of one entry are not one group.
+            decided_at: self.now + Span::from_nanos(i64::from(reference.position)),
             turn,
             startable_at: self.now,
             gives_up_at: self.now + job.rules.policy.catchup_window,
             executions,
         };
-        let reference = self.next_reference();
         self.ledger.state.insert_occurrence(reference, occurrence);
         self.count(slot, turn, 1);
     }
