@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 const NAME: &str = "journal";
+const FRESH: &str = "journal.new";
 /// More than the agent ever has waiting.
 const QUEUE: usize = 4_096;
 /// With so many waiting the agent waits too.
@@ -178,7 +179,7 @@ fn begin(folder: &Folder, cluster: Option<ClusterId>) -> io::Result<(Header, Vec
 
 /// Puts a file of these records in the journal's place; returns it and its length.
 fn write_whole(folder: &Folder, header: &Header, records: &[Record]) -> io::Result<(File, u64)> {
-    let fresh = folder.path("journal.new");
+    let fresh = folder.path(FRESH);
     let mut file = private().write(true).create(true).truncate(true).open(&fresh)?;
     let mut length = 0;
     let mut write = |buffer: &[u8]| {
@@ -193,6 +194,10 @@ fn write_whole(folder: &Folder, header: &Header, records: &[Record]) -> io::Resu
     fs::rename(&fresh, folder.path(NAME))?;
     folder.sync()?;
     Ok((private().append(true).open(folder.path(NAME))?, length))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn frame(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
@@ -244,8 +249,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits for a full disk as `append` does: until it is renamed, the old file is whole.
     fn rewrite(&mut self, header: &Header, records: &[Record]) -> io::Result<()> {
-        let (file, length) = write_whole(&self.folder, header, records)?;
+        let (file, length) = loop {
+            match write_whole(&self.folder, header, records) {
+                Err(error) if is_full(&error) => {
+                    let _ = fs::remove_file(self.folder.path(FRESH));
+                    tracing::error!(%error, "the agent's journal cannot be rewritten yet");
+                    thread::sleep(RETRY);
+                }
+                other => break other?,
+            }
+        };
         (self.file, self.length, self.compacted) = (file, length, length);
         Ok(())
     }
