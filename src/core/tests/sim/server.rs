@@ -364,6 +364,8 @@ impl World {
         let strange = lead.is_none_or(|lead| !lead.streams.contains_key(&self.agents[agent].node));
         if strange || node.is_none_or(|node| node.mark.is_gone()) {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::HelloAgain);
+        } else {
+            self.send(Peer::Server(server), Peer::Agent(agent), Message::Pong);
         }
     }
 
