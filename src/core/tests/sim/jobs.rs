@@ -33,8 +33,8 @@ impl std::fmt::Debug for Document {
 }
 
 fn document(job: Job) -> Document {
-    let definition = format!("{job:?}").into_bytes();
-    Document { job: Arc::new(job), definition: definition.into() }
+    let definition = xxhash_rust::xxh3::xxh3_128(format!("{job:?}").as_bytes()).to_be_bytes();
+    Document { job: Arc::new(job), definition: Arc::from(definition) }
 }
 
 const SCHEDULES: [&str; 11] = [
