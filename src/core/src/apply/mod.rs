@@ -248,7 +248,10 @@ impl Step<'_> {
                 let due = self.timer_is_due(Timer::Unplaced(reference));
                 due && self.close_unstarted(reference, SkipReason::Unplaced)
             }
-            GiveUp::Lost(execution) => self.timer_is_due(Timer::Lost(execution)) && self.lose(execution),
+            GiveUp::Lost(execution) => {
+                (self.timer_is_due(Timer::Lost(execution)) && self.lose(execution))
+                    || self.give_up_retry(execution)
+            }
         }
     }
 

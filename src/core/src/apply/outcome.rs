@@ -204,6 +204,22 @@ impl Step<'_> {
         true
     }
 
+    /// A retry that found no node for longer than the catch-up window is not tried: the attempt before it, which
+    /// has its row, was the last. Else one that no node may run would block its job for ever.
+    pub(super) fn give_up_retry(&mut self, name: ExecutionRef) -> bool {
+        let Some(found) = self.state().occurrence(name.occurrence) else { return false };
+        let Some(job) = self.state().job(found.job) else { return false };
+        let Some(execution) = found.executions.get(usize::from(name.ordinal)) else { return false };
+        let Progress::Retrying(due) = execution.progress else { return false };
+        let waited = due + job.rules.policy.catchup_window <= self.entry_time;
+        if !waited || execution.attempt != name.attempt {
+            return false;
+        }
+        self.edit_execution(name, |execution| execution.progress = Progress::Ended(Verdict::Failed));
+        self.close_if_over(name.occurrence);
+        true
+    }
+
     /// An operator need not wait for agents that may never speak again.
     fn lose_silent(&mut self, reference: OccurrenceRef) {
         let Some(found) = self.state().occurrence(reference).cloned() else { return };

@@ -267,6 +267,19 @@ impl World {
         self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
     }
 
+    /// Each run in a queue waits for a node as long as its window, one after the other: a queue that no node
+    /// may serve takes longer to come to rest than a simulation lasts.
+    pub(crate) fn want_nodes_for_queues(&mut self) {
+        let documents: Vec<Document> = self.clients.book.values().cloned().collect();
+        for document in documents {
+            let edited = jobs::for_any_node(&document);
+            self.clients.book.insert(edited.job.name.clone(), edited.clone());
+            if edited.definition != document.definition {
+                self.want(Wish::Put { document: edited, expected: None });
+            }
+        }
+    }
+
     /// What operators kept back is given free.
     pub(crate) fn want_nodes_alive(&mut self) {
         for agent in 0..self.agents.len() {

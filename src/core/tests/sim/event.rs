@@ -31,6 +31,7 @@ pub(crate) enum Message {
     },
     Welcome,
     HelloAgain,
+    Pong,
     Launch(Box<Launch>),
     /// Over the stream of this life of the agent: it does not say for which journal it is meant.
     Cancel {

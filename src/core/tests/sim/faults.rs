@@ -141,6 +141,7 @@ impl World {
             self.want(Wish::Release(Scope::Jobs(vec![name])));
         }
         self.want_nodes_alive();
+        self.want_nodes_for_queues();
     }
 
     /// Ticks end; what is under way goes on to its end.

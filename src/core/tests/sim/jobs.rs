@@ -33,8 +33,8 @@ impl std::fmt::Debug for Document {
 }
 
 fn document(job: Job) -> Document {
-    let definition = format!("{job:?}").into_bytes();
-    Document { job: Arc::new(job), definition: definition.into() }
+    let definition = xxhash_rust::xxh3::xxh3_128(format!("{job:?}").as_bytes()).to_be_bytes();
+    Document { job: Arc::new(job), definition: Arc::from(definition) }
 }
 
 const SCHEDULES: [&str; 11] = [
@@ -101,6 +101,15 @@ pub(crate) fn random(chance: &mut Chance, parents: &[String], now: Time) -> Docu
 
 fn tags(chance: &mut Chance) -> dkron_core::job::Words {
     chance.pick(&SELECTORS).iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The same job; one with a queue on any node.
+pub(crate) fn for_any_node(before: &Document) -> Document {
+    let mut job = Job::clone(&before.job);
+    if job.concurrency == Concurrency::Queue && job.tags.contains_key("zone") {
+        job.tags = [("dc".to_owned(), "one:1".to_owned())].into();
+    }
+    document(job)
 }
 
 /// The same job with something changed.

@@ -333,7 +333,10 @@ impl World {
             Message::Hello { agent, life, registration } => {
                 self.note_heard(server, agent);
                 if let Some(lead) = &mut self.servers[server].lead {
-                    lead.streams.insert(registration.node, (life, registration.journal));
+                    let stream = lead.streams.entry(registration.node).or_default();
+                    if stream.0 <= life {
+                        *stream = (life, registration.journal); // not a hello of before, come late
+                    }
                 }
                 let action = Action::Register(registration);
                 self.enqueue(server, Command { request: None, action }, Purpose::Hello { agent });
@@ -364,6 +367,8 @@ impl World {
         let strange = lead.is_none_or(|lead| !lead.streams.contains_key(&self.agents[agent].node));
         if strange || node.is_none_or(|node| node.mark.is_gone()) {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::HelloAgain);
+        } else {
+            self.send(Peer::Server(server), Peer::Agent(agent), Message::Pong);
         }
     }
 

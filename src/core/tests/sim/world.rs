@@ -18,7 +18,7 @@ const STORM: Span = Span::from_seconds(60);
 /// How long jobs tick without faults.
 const CALM: Span = Span::from_seconds(15);
 /// How long the rest may take until everything has settled.
-const REST: Span = Span::from_seconds(90);
+const REST: Span = Span::from_seconds(300);
 
 /// Everything, at one instant.
 pub(crate) struct World {
