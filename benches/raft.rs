@@ -5,7 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "measures")]
 
-use dkron::raft::{Applied, Founder, Options, Peer, Priority, Raft, SnapshotRule};
+use dkron::raft::{Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command};
 use dkron_core::execution::HistoryRow;
@@ -18,11 +18,11 @@ use tokio::sync::{mpsc, watch};
 const TIME: Duration = Duration::from_secs(4);
 
 async fn start(path: &Path) -> Raft<Ledger> {
-    let (history, mut rows) = mpsc::channel::<Applied<HistoryRow>>(64);
+    let (history, mut rows) = mpsc::channel::<Turn<HistoryRow>>(64);
     let (synced, history_synced) = watch::channel(0);
     tokio::spawn(async move {
-        while let Some(applied) = rows.recv().await {
-            synced.send_replace(applied.index);
+        while let Some(turn) = rows.recv().await {
+            synced.send_replace(turn.last().map_or(0, |applied| applied.index));
         }
     });
     let options = Options {

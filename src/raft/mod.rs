@@ -34,7 +34,7 @@ pub use batching::Priority;
 pub use error::Error;
 pub use leadership::{Leadership, Leading};
 pub use log::identity::Identity;
-pub use machine::{Applied, Digest, Effects, Machine};
+pub use machine::{Applied, Digest, Effects, Machine, Turn};
 pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
 pub use start::{Founder, Options};

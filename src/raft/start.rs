@@ -5,7 +5,7 @@ use super::leadership::{self, Leadership};
 use super::log::disk::Disk;
 use super::log::identity::{Identity, refuse_dkron};
 use super::log::store::LogStore;
-use super::machine::{Applied, Machine};
+use super::machine::{Machine, Turn};
 use super::network::Network;
 use super::proposer::{Clock, Door, Proposer};
 use super::snapshot::{Keeper, Shelf, SnapshotRule};
@@ -48,7 +48,7 @@ pub struct Options<M: Machine> {
     /// Reads the wall clock for the stamps of entries.
     pub clock: Clock,
     /// Where the history's rows go; it must be emptied from the start on, since the log is replayed.
-    pub history: mpsc::Sender<Applied<M::Row>>,
+    pub history: mpsc::Sender<Turn<M::Row>>,
     /// Up to which index the history is on its disk.
     pub history_synced: watch::Receiver<u64>,
 }

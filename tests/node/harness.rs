@@ -1,5 +1,6 @@
 //! Starts the real binary on loopback, talks to it over HTTP, kills it, and leaves nothing behind.
 
+use dkron::clock::monotonic;
 use reqwest::{Client, Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -7,7 +8,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,7 +87,7 @@ impl Node {
 
     /// Waits until it takes writes.
     pub(super) async fn ready(&mut self) {
-        let end = Instant::now() + PATIENCE;
+        let end = monotonic() + PATIENCE;
         loop {
             let answer = self.client.get(self.url("/readyz")).send().await;
             if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
@@ -94,7 +95,7 @@ impl Node {
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("it is our child"));
             assert!(ended.is_none(), "the node ended with {ended:?}: {}", self.log());
-            assert!(Instant::now() < end, "the node is not ready: {}", self.log());
+            assert!(monotonic() < end, "the node is not ready: {}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -147,13 +148,13 @@ impl Node {
 
     /// Asks until the answer satisfies.
     pub(super) async fn until(&self, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
-        let end = Instant::now() + PATIENCE;
+        let end = monotonic() + PATIENCE;
         loop {
             let answer = self.get(path).await;
             if good(&answer) {
                 return answer;
             }
-            assert!(Instant::now() < end, "{path} never satisfied: {answer:?} {}", self.log());
+            assert!(monotonic() < end, "{path} never satisfied: {answer:?} {}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -180,12 +181,12 @@ impl Node {
     pub(super) fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         kill_process(pid(child.id()), Signal::TERM).expect("it is our child");
-        let end = Instant::now() + PATIENCE;
+        let end = monotonic() + PATIENCE;
         loop {
             if let Some(status) = child.try_wait().expect("it is our child") {
                 return status;
             }
-            assert!(Instant::now() < end, "it does not stop: {}", self.log());
+            assert!(monotonic() < end, "it does not stop: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

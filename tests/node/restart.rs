@@ -45,7 +45,8 @@ async fn a_data_directory_of_dkron_is_refused_and_untouched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_told_by_its_address() {
     let node = Node::start().await;
-    let taken = node.until("/v1/members", |answer| answer.status == StatusCode::OK && answer.body != "[]").await;
+    let taken =
+        node.until("/v1/members", |answer| answer.status == StatusCode::OK && answer.body != "[]").await;
     let port = taken.json()[0]["Tags"]["port"].as_str().expect("a port").to_owned();
     let data = node.path("second");
     let refused =

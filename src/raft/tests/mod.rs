@@ -6,7 +6,7 @@ mod ledger;
 mod restart;
 mod suite;
 
-use super::machine::{Applied, Digest, Effects, Machine};
+use super::machine::{Digest, Effects, Machine, Turn};
 use super::type_config::Replies;
 use super::{Error, Founder, Options, Peer, Priority, Raft, SnapshotRule};
 use crate::task::spawn;
@@ -115,7 +115,7 @@ impl Machine for Tally {
 
 /// What stands in for the history: it counts rows, and is as quick or as slow as the test wants.
 pub(crate) struct History<R> {
-    pub(crate) rows: mpsc::Receiver<Applied<R>>,
+    pub(crate) rows: mpsc::Receiver<Turn<R>>,
     pub(crate) synced: watch::Sender<u64>,
 }
 
@@ -123,8 +123,8 @@ impl<R: Send + 'static> History<R> {
     /// Takes everything at once, for ever.
     fn keep_up(mut self) {
         drop(spawn("history", async move {
-            while let Some(applied) = self.rows.recv().await {
-                self.synced.send_replace(applied.index);
+            while let Some(turn) = self.rows.recv().await {
+                self.synced.send_replace(turn.last().map_or(0, |applied| applied.index));
             }
         }));
     }
