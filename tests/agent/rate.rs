@@ -92,7 +92,7 @@ fn cpu(pid: u32) -> [u64; 2] {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace().collect();
     let sum = |range: std::ops::Range<usize>| {
-        fields[range].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+        fields[range].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     };
     [sum(11..13), sum(13..15)]
 }
