@@ -1,5 +1,6 @@
 //! The tests from outside: one binary, so that it is linked once. A module for each door.
 
+mod agent;
 mod backup;
 mod cli;
 mod tidy;
