@@ -4,4 +4,5 @@ mod agent;
 mod backup;
 mod cli;
 mod node;
+mod supervised;
 mod tidy;

@@ -50,6 +50,7 @@ fn first_failure(seeds: std::ops::Range<u64>, mutant: Option<Mutant>) -> Option<
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it measures the simulation, which has clocks of its own")]
 fn a_cluster_keeps_its_promises_whatever_goes_wrong() {
     if let Some(seed) = number_of("SIM_SEED") {
         let run = run(seed, None, true);
