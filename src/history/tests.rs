@@ -1,9 +1,10 @@
-//! Tests of the room through its door, and what they share: rows, a way to feed and compare, a way to damage files.
+//! Tests of the room through its door, and what they share: rows, a way to feed and compare, a way to damage
+//! files.
 
 mod damage;
 mod kill;
 mod model;
-mod outputs;
+mod output;
 mod retention;
 
 use super::{Appender, Applied, History, Listing, Opened, Page, Retention, Settings, Threads};
@@ -139,7 +140,7 @@ impl Bench {
 
 /// The files with this extension, oldest first.
 pub(super) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    super::catalogue::files(folder, extension).expect("a list")
+    super::disk::catalogue::files(folder, extension).expect("a list")
 }
 
 #[test]
