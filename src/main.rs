@@ -1,3 +1,13 @@
-//! x
+//! The binary: reads the command line, runs the command, prints why it failed.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match dkron::cli::run(std::env::args_os().collect()) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("Error: {:#}", failure.error);
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -160,6 +160,17 @@ pub enum DecisionKind {
     Refile,
 }
 
+impl DecisionKind {
+    /// The last nominal time that this decides; the epoch for none.
+    pub fn last(&self) -> Time {
+        match self {
+            DecisionKind::Start { nominal, .. } => *nominal,
+            DecisionKind::Skip { to, .. } => *to,
+            DecisionKind::Refile => Time::EPOCH,
+        }
+    }
+}
+
 /// Nodes for something that waits for them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Assignment {
@@ -231,10 +242,21 @@ pub struct PutJob {
     pub next_due: Option<Time>,
     /// What was due under the old definition, in order; applied before the change.
     pub due: Vec<Decision>,
-    /// How many ticks of the old definition are passed over by the change.
-    pub passed: u64,
+    /// The ticks of the old definition that the change passes over.
+    pub passed: Option<Stretch>,
     /// Counters that come with a restored job.
     pub counters: Option<Counters>,
+}
+
+/// Some ticks in a row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stretch {
+    /// The first.
+    pub from: Time,
+    /// The last.
+    pub to: Time,
+    /// How many.
+    pub count: u64,
 }
 
 /// A job's counters and last outcomes, as Dkron's clients see them.

@@ -59,6 +59,15 @@ pub enum ToAgent {
     Settled(Vec<ExecutionId>),
 }
 
+/// A report with the execution's long id, by which the agent knows it and which settles it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// The long id.
+    pub id: ExecutionId,
+    /// What goes into the log.
+    pub report: Report,
+}
+
 /// From an agent to a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FromAgent {
@@ -70,7 +79,7 @@ pub enum FromAgent {
         registration: Registration,
     },
     /// What happened, in order.
-    Reports(Vec<Report>),
+    Reports(Vec<Told>),
     /// A piece of an execution's output, as it comes.
     Output {
         /// The execution.

@@ -99,11 +99,13 @@ pub enum SkipReason {
     Unplaced,
     /// The zone's rules changed.
     Rezoned,
+    /// Somebody cancelled it while it waited.
+    Cancelled,
 }
 
 impl SkipReason {
     /// All reasons in the order of their stable numbers.
-    pub const ALL: [SkipReason; 8] = [
+    pub const ALL: [SkipReason; 9] = [
         SkipReason::Missed,
         SkipReason::Overlap,
         SkipReason::QueueFull,
@@ -112,6 +114,7 @@ impl SkipReason {
         SkipReason::Edited,
         SkipReason::Unplaced,
         SkipReason::Rezoned,
+        SkipReason::Cancelled,
     ];
 
     /// The stable number of the wire and the disk.
@@ -136,6 +139,7 @@ impl fmt::Display for SkipReason {
             SkipReason::Edited => "edited",
             SkipReason::Unplaced => "unplaced",
             SkipReason::Rezoned => "rezoned",
+            SkipReason::Cancelled => "cancelled",
         })
     }
 }

@@ -55,6 +55,13 @@ wide_id!(
     ExecutionId
 );
 
+impl RequestId {
+    /// The id of a client's own key, any bytes.
+    pub fn of_key(key: &[u8]) -> RequestId {
+        RequestId(xxh3_128(key))
+    }
+}
+
 /// How often a cluster was restored or recovered: a higher one fences off a lower one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Incarnation(pub u32);

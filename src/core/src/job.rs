@@ -286,7 +286,8 @@ impl Job {
             &self.parent_job,
             &self.executor,
         ];
-        let words = |words: &Words| words.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>();
+        let words =
+            |words: &Words| words.iter().map(|(key, value)| key.len() + value.len() + 8).sum::<usize>();
         texts.iter().map(|text| text.len()).sum::<usize>()
             + words(&self.tags)
             + words(&self.metadata)

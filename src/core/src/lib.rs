@@ -3,15 +3,22 @@
 //! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
 //! membership are arguments. What runs when is decided by this crate alone.
 
+pub mod apply;
 pub mod command;
 pub mod delivery;
+pub mod duration;
 pub mod execution;
 pub mod ids;
 pub mod job;
+pub mod journal;
+pub mod jump;
+pub mod ledger;
 pub mod limits;
 pub mod node;
+pub mod placement;
+pub mod plan;
 pub mod rules;
-pub mod time;
-
-pub mod duration;
 pub mod schedule;
+pub mod state;
+pub mod time;
+pub mod wheel;

@@ -41,8 +41,19 @@ pub const LOST_AFTER: Span = Span::from_seconds(24 * 3_600);
 pub const UNPLACED_YIELD: Span = Span::from_seconds(60);
 /// How long an execution may stand unaccepted before it is listed again.
 pub const REDELIVER_AFTER: Span = Span::from_seconds(2);
+/// How long an occurrence without a node waits until nodes are looked for again.
+pub const PLACE_AGAIN: Span = Span::from_seconds(1);
 /// The largest jitter: beyond a day a schedule is the better tool.
 pub const JITTER_MAX: Span = Span::from_seconds(24 * 3_600);
+/// Most executions that an agent holds unsettled: beyond it takes no new work, outcomes are never dropped.
+pub const UNSETTLED_MAX: usize = 100_000;
+/// How long an agent remembers a settled execution, to answer a launch that comes twice.
+pub const SETTLED_MEMORY: Span = Span::from_seconds(24 * 3_600);
+/// Most settled executions that an agent remembers beyond their `start_before`: about 200 bytes each.
+pub const SETTLED_MAX: usize = 100_000;
+/// Most executions in an agent's memory, settled ones that could still be launched again included.
+pub const JOURNAL_ENTRIES_MAX: usize = 1_000_000;
 
+const _: () = assert!(UNSETTLED_MAX + SETTLED_MAX <= JOURNAL_ENTRIES_MAX);
 const _: () = assert!(DEFINITION_BYTES_MAX + 4 * OUTPUT_TAIL_BYTES <= ENTRY_BYTES_MAX);
 const _: () = assert!(DECISIONS_MAX * 32 <= ENTRY_BYTES_MAX);

@@ -143,21 +143,31 @@ impl Timing {
     pub fn next_ignoring_disabled(&self, after: Time, anchor: Time, default_zone: &Zone) -> Option<Time> {
         let schedule = self.schedule.as_ref()?;
         let floor = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
-        let next = schedule.next(floor, self.zone.as_ref().unwrap_or(default_zone), self.dst, anchor)?;
+        let next = self.clock(schedule, anchor, default_zone).next(floor)?;
         self.expires_at.is_none_or(|expires_at| next <= expires_at).then_some(next)
     }
 
     /// How many ticks lie in `(after, until]`, and the last of them.
-    pub fn stretch(&self, after: Time, until: Time, anchor: Time, default_zone: &Zone) -> (u64, Option<Time>) {
+    pub fn stretch(
+        &self,
+        after: Time,
+        until: Time,
+        anchor: Time,
+        default_zone: &Zone,
+    ) -> (u64, Option<Time>) {
         let Some(schedule) = &self.schedule else { return (0, None) };
-        let zone = self.zone.as_ref().unwrap_or(default_zone);
+        let clock = self.clock(schedule, anchor, default_zone);
         let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
         let until = self.expires_at.map_or(until, |expires_at| until.min(expires_at));
         if until <= after {
             return (0, None);
         }
-        let count = schedule.count(after, until, zone, self.dst, anchor);
-        (count, schedule.latest(after, until, zone, self.dst, anchor))
+        (clock.count(after, until), clock.latest(after, until))
+    }
+
+    /// The schedule with all that its answers depend on.
+    fn clock<'a>(&self, schedule: &'a Schedule, anchor: Time, default_zone: &Zone) -> schedule::Timing<'a> {
+        schedule::Timing { schedule, zone: self.zone.unwrap_or(*default_zone), dst: self.dst, anchor }
     }
 }
 

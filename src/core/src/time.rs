@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 
 /// An instant: nanoseconds since the Unix epoch, UTC, leap seconds ignored.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -126,6 +127,27 @@ impl fmt::Display for Time {
     }
 }
 
+/// The text is no instant that a [`Time`] can hold.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "{value:?} is not an instant, allowed is RFC 3339, as in 2026-03-29T01:00:00Z or 2026-03-29T03:00:00+02:00"
+)]
+pub struct NotAnInstant {
+    /// The text.
+    pub value: String,
+}
+
+impl FromStr for Time {
+    type Err = NotAnInstant;
+
+    /// Reads RFC 3339.
+    fn from_str(text: &str) -> Result<Time, NotAnInstant> {
+        let timestamp = text.parse::<jiff::Timestamp>().ok();
+        let nanos = timestamp.and_then(|timestamp| i64::try_from(timestamp.as_nanosecond()).ok());
+        nanos.map(Time::from_nanos).ok_or_else(|| NotAnInstant { value: text.to_owned() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +162,13 @@ mod tests {
     #[test]
     fn an_instant_prints_as_rfc_3339() {
         assert_eq!(Time::from_nanos(1_734_690_000_123_000_000).to_string(), "2024-12-20T10:20:00.123Z");
+    }
+
+    #[test]
+    fn an_instant_reads_back_from_rfc_3339_whatever_its_offset() {
+        assert_eq!("2024-12-20T11:20:00.123+01:00".parse(), Ok(Time::from_nanos(1_734_690_000_123_000_000)));
+        for text in ["", "2024-12-20", "2024-12-20T10:20:00", "0001-01-01T00:00:00Z"] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::registration;
 use crate::reports::{decode_reports, encode_reports};
 use crate::wide;
 use bytes::Bytes;
-use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status};
+use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch};
 use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::time::Time;
@@ -107,7 +107,7 @@ pub(crate) fn numbered<T>(
     found.ok_or(WireError::UnknownNumber { field, number: number.into() })
 }
 
-fn founding_to_proto(founding: &Founding) -> proto::Founding {
+pub(crate) fn founding_to_proto(founding: &Founding) -> proto::Founding {
     proto::Founding {
         cluster: wide::bytes(founding.cluster.0),
         incarnation: founding.incarnation.0,
@@ -116,7 +116,7 @@ fn founding_to_proto(founding: &Founding) -> proto::Founding {
     }
 }
 
-fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError> {
+pub(crate) fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError> {
     Ok(Founding {
         cluster: ClusterId(wide::read(&founding.cluster, "founding.cluster")?),
         incarnation: Incarnation(founding.incarnation),
@@ -125,7 +125,7 @@ fn founding_from_proto(founding: proto::Founding) -> Result<Founding, WireError>
     })
 }
 
-fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
+pub(crate) fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
     proto::PutJob {
         definition: Bytes::from_owner(Arc::clone(&put.definition)),
         uid: wide::bytes(put.uid.0),
@@ -133,18 +133,16 @@ fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
         strict: put.strict,
         next_due: put.next_due.map(Time::nanos),
         due: (!put.due.is_empty()).then(|| encode_decisions(&put.due, time)),
-        passed: put.passed,
-        counters: put.counters.map(|counters| proto::Counters {
-            success_count: counters.success_count,
-            error_count: counters.error_count,
-            last_success: counters.last_success.nanos(),
-            last_error: counters.last_error.nanos(),
-            status: counters.status.number().into(),
+        passed: put.passed.map(|stretch| proto::Stretch {
+            from: stretch.from.nanos(),
+            to: stretch.to.nanos(),
+            count: stretch.count,
         }),
+        counters: put.counters.as_ref().map(counters_to_proto),
     }
 }
 
-fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
+pub(crate) fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
     Ok(PutJob {
         job: Arc::new(definition::decode(&put.definition)?),
         definition: put.definition[..].into(),
@@ -153,12 +151,26 @@ fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, WireError> {
         strict: put.strict,
         next_due: put.next_due.map(Time::from_nanos),
         due: put.due.map(|due| decode_decisions(&due, time)).transpose()?.unwrap_or_default(),
-        passed: put.passed,
+        passed: put.passed.map(|stretch| Stretch {
+            from: Time::from_nanos(stretch.from),
+            to: Time::from_nanos(stretch.to),
+            count: stretch.count,
+        }),
         counters: put.counters.map(counters_from_proto).transpose()?,
     })
 }
 
-fn counters_from_proto(counters: proto::Counters) -> Result<Counters, WireError> {
+pub(crate) fn counters_to_proto(counters: &Counters) -> proto::Counters {
+    proto::Counters {
+        success_count: counters.success_count,
+        error_count: counters.error_count,
+        last_success: counters.last_success.nanos(),
+        last_error: counters.last_error.nanos(),
+        status: counters.status.number().into(),
+    }
+}
+
+pub(crate) fn counters_from_proto(counters: proto::Counters) -> Result<Counters, WireError> {
     Ok(Counters {
         success_count: counters.success_count,
         error_count: counters.error_count,

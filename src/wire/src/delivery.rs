@@ -11,7 +11,8 @@ use crate::registration;
 use crate::reports::{decode_reports, encode_reports};
 use crate::wide;
 use bytes::Bytes;
-use dkron_core::delivery::{FromAgent, Launch, ToAgent};
+use dkron_core::command::Report;
+use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
 use dkron_core::ids::{
     ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, OccurrenceRef, Origin,
 };
@@ -36,7 +37,7 @@ pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
             cluster: cluster.map(|cluster| wide::bytes(cluster.0)),
             registration: Some(registration::to_proto(registration)),
         }),
-        FromAgent::Reports(reports) => Up::Reports(encode_reports(reports, Time::EPOCH)),
+        FromAgent::Reports(told) => Up::Reports(told_to_proto(told)),
         FromAgent::Output { id, offset, bytes } => Up::Output(proto::Output {
             id: wide::bytes(id.0),
             offset: *offset,
@@ -59,13 +60,33 @@ pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
                 registration: registration::from_proto(registration)?,
             })
         }
-        Up::Reports(reports) => Ok(FromAgent::Reports(decode_reports(&reports, Time::EPOCH)?)),
+        Up::Reports(reports) => Ok(FromAgent::Reports(told_from_proto(&reports)?)),
         Up::Output(output) => Ok(FromAgent::Output {
             id: ExecutionId(wide::read(&output.id, "output.id")?),
             offset: output.offset,
             bytes: output.bytes[..].into(),
         }),
     }
+}
+
+fn told_to_proto(told: &[Told]) -> proto::Reports {
+    let reports: Vec<Report> = told.iter().map(|told| told.report.clone()).collect();
+    let ids: Vec<u8> = told.iter().flat_map(|told| told.id.0.to_be_bytes()).collect();
+    proto::Reports { reports: Some(encode_reports(&reports, Time::EPOCH)), ids: ids.into() }
+}
+
+fn told_from_proto(reports: &proto::Reports) -> Result<Vec<Told>, WireError> {
+    let rows = reports.reports.as_ref().ok_or(WireError::Missing { field: "reports.reports" })?;
+    let rows = decode_reports(rows, Time::EPOCH)?;
+    let ids = reports.ids.chunks(16);
+    if ids.len() != rows.len() {
+        return Err(WireError::Length { field: "reports.ids", found: reports.ids.len() as u64 });
+    }
+    let told = |(id, report): (&[u8], Report)| {
+        let id = ExecutionId(wide::read(id, "reports.ids")?);
+        Ok(Told { id, report: Report { check: id.check(), ..report } })
+    };
+    ids.zip(rows).map(told).collect()
 }
 
 /// The stream's message for what a server says to an agent.

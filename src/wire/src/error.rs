@@ -41,6 +41,14 @@ pub enum WireError {
         /// The field.
         field: &'static str,
     },
+    /// A definition that this build cannot follow: its schedule or zone is not known.
+    #[error("job '{job}': {problem}")]
+    Rules {
+        /// The job's name.
+        job: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Written in a format that this version does not read.
     #[error("{what}: format {found} is not known; this version reads up to {known}")]
     UnknownFormat {

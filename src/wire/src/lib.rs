@@ -12,11 +12,15 @@ mod error;
 pub mod frame;
 mod generated;
 pub mod history;
+pub mod journal;
 mod numbers;
 pub mod raft;
 mod registration;
+pub mod reply;
 mod reports;
 pub mod snapshot;
+pub mod state;
+pub mod supervisor;
 mod wide;
 
 pub use error::WireError;

@@ -6,7 +6,7 @@
 
 use crate::entry::{Stamp, read_head};
 use crate::error::WireError;
-use crate::frame::{FrameReader, frame_head};
+use crate::frame::{End, FrameReader, frame_head};
 use crate::generated::snapshot::v1 as proto;
 use crate::raft::{
     LogId, Membership, log_id_from_proto, log_id_to_proto, membership_from_proto, membership_to_proto,
@@ -50,6 +50,9 @@ pub enum SnapshotError {
     /// The trailer says another count or sum than was read.
     #[error("snapshot: count or checksum differ from the trailer's: a part is missing or was changed")]
     Sum,
+    /// Something follows the trailer.
+    #[error("snapshot: bytes follow the trailer")]
+    Trailing,
 }
 
 /// What a snapshot is of.
@@ -217,6 +220,9 @@ impl<R: Read> Reader<R> {
                 let trailer = trailer.map_err(|error| WireError::malformed("snapshot trailer", &error))?;
                 if trailer != (proto::Trailer { records: self.records, crc }) {
                     return Err(SnapshotError::Sum);
+                }
+                if self.frames.next_frame()?.is_some() || self.frames.end() != Some(End::Whole) {
+                    return Err(SnapshotError::Trailing);
                 }
                 self.ended = true;
             }

@@ -10,9 +10,8 @@ pub mod from_agent {
     pub enum Message {
         #[prost(message, tag = "1")]
         Hello(super::Hello),
-        /// As in the log, with the epoch for the entry's time.
         #[prost(message, tag = "2")]
-        Reports(super::super::super::log::v1::Report),
+        Reports(super::Reports),
         #[prost(message, tag = "3")]
         Output(super::Output),
     }
@@ -35,6 +34,15 @@ pub mod to_agent {
         #[prost(message, tag = "4")]
         Settled(super::Settled),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reports {
+    /// As in the log, with the epoch for the entry's time.
+    #[prost(message, optional, tag = "1")]
+    pub reports: ::core::option::Option<super::super::log::v1::Report>,
+    /// The long id of each, one after the other.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub ids: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Hello {

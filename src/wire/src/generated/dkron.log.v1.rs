@@ -151,10 +151,20 @@ pub struct PutJob {
     /// Absent if there are none.
     #[prost(message, optional, tag = "6")]
     pub due: ::core::option::Option<Decide>,
-    #[prost(uint64, tag = "7")]
-    pub passed: u64,
+    #[prost(message, optional, tag = "7")]
+    pub passed: ::core::option::Option<Stretch>,
     #[prost(message, optional, tag = "8")]
     pub counters: ::core::option::Option<Counters>,
+}
+/// Some ticks in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stretch {
+    #[prost(sfixed64, tag = "1")]
+    pub from: i64,
+    #[prost(sfixed64, tag = "2")]
+    pub to: i64,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Counters {

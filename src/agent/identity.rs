@@ -1,0 +1,55 @@
+//! Who this agent is: made once, kept beside the journal.
+
+use super::folder::Folder;
+use dkron_core::ids::{BootId, NodeId};
+use std::{fs, io};
+
+const NODE: &str = "node-id";
+
+/// The node's id; made and made durable at the first start.
+pub(super) fn node(folder: &Folder) -> io::Result<NodeId> {
+    match fs::read_to_string(folder.path(NODE)) {
+        Ok(text) => {
+            let id = u128::from_str_radix(text.trim(), 16).map_err(|_| invalid("node-id is no id"))?;
+            Ok(NodeId(id))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = NodeId(random()?);
+            folder.write_durably(NODE, format!("{id}\n").as_bytes())?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// This boot of the machine.
+pub(super) fn boot() -> io::Result<BootId> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).map(BootId).map_err(|_| invalid("the kernel's boot_id is no id"))
+}
+
+/// 128 bits from the kernel.
+pub(super) fn random() -> io::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(u128::from_be_bytes(bytes))
+}
+
+fn invalid(problem: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_once() {
+        let data = tempfile::tempdir().expect("temporary folder");
+        let folder = Folder::open(data.path()).expect("folder is made");
+        let first = node(&folder).expect("id is made");
+        assert_eq!(node(&folder).expect("id is read"), first);
+        assert_ne!(boot().expect("boot id is read"), BootId(0));
+    }
+}

@@ -1,0 +1,241 @@
+//! The agent's one loop: everything that can happen to it is an arm of `next`; every step goes through the
+//! journal's rules, and what they ask for is done when their records are durable.
+
+use super::calls::Calls;
+use super::folder::Folder;
+use super::journal_file::JournalFile;
+use super::link::LinkEvent;
+use super::offer::Offer;
+use super::{AgentError, orphans};
+use crate::clock;
+use crate::executor::Executors;
+use crate::task::{self, CancellationToken};
+use dkron_core::delivery::{FromAgent, ToAgent};
+use dkron_core::execution::{Outcome, Verdict};
+use dkron_core::ids::{ClusterId, ExecutionId};
+use dkron_core::journal::{Action, Input, Journal};
+use dkron_core::time::Time;
+use dkron_wire::journal::Header;
+use dkron_wire::supervisor::{FromSupervisor, ToSupervisor};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Steps that wait for the disk; with more, nothing new is taken.
+const PENDING_MAX: usize = 1_000;
+/// The wall clock may jump: no timer trusts it for longer.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
+/// The agent at work.
+pub(super) struct Run {
+    pub(super) folder: Folder,
+    pub(super) header: Header,
+    pub(super) journal: Journal,
+    pub(super) file: JournalFile,
+    pub(super) executors: Executors,
+    pub(super) calls: Calls,
+    pub(super) offer: Offer,
+    pub(super) link: mpsc::Receiver<LinkEvent>,
+    pub(super) inbox: mpsc::Receiver<ToAgent>,
+    pub(super) outbox: mpsc::Sender<FromAgent>,
+    pub(super) cluster: watch::Sender<Option<ClusterId>>,
+    pub(super) stop: CancellationToken,
+    /// Actions, each with the step up to which all must be durable.
+    pub(super) pending: VecDeque<(u64, Vec<Action>)>,
+    pub(super) supervisor: Option<mpsc::Sender<ToSupervisor>>,
+    /// Executions whose supervisor died but whose processes live.
+    pub(super) orphans: BTreeMap<ExecutionId, BTreeSet<u32>>,
+    pub(super) orphans_at: Instant,
+}
+
+enum Happened {
+    Stopped,
+    Synced(bool),
+    Link(Option<LinkEvent>),
+    Call(Option<(ExecutionId, Outcome)>),
+    Said(Option<ToAgent>),
+    Room,
+    Time,
+}
+
+impl Run {
+    /// Until it is stopped, or the journal cannot be written.
+    pub(super) async fn run(mut self) -> Result<(), AgentError> {
+        loop {
+            match self.next().await {
+                Happened::Stopped | Happened::Link(None) | Happened::Call(None) | Happened::Said(None) => {
+                    return Ok(());
+                }
+                Happened::Synced(true) => self.compact(),
+                Happened::Synced(false) => return self.act().await.and(Err(AgentError::WriterEnded)),
+                Happened::Link(Some(event)) => self.linked(event).await,
+                Happened::Call(Some((id, outcome))) => {
+                    self.calls.ended(id);
+                    self.step(Input::Ended { id, outcome });
+                }
+                Happened::Said(Some(said)) => self.said(said),
+                Happened::Room => self.send().await,
+                Happened::Time => self.time().await,
+            }
+            self.act().await?;
+        }
+    }
+
+    async fn next(&mut self) -> Happened {
+        let takes = self.pending.len() < PENDING_MAX;
+        let now = clock::monotonic();
+        let ready_at = self.offer.ready_at(now);
+        let sends = ready_at.is_some_and(|at| at <= now);
+        let nap = self.nap(now, ready_at.filter(|_| !sends));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Happened::Stopped,
+            changed = self.file.progress().changed() => Happened::Synced(changed.is_ok()),
+            end = self.calls.ends.recv(), if takes => Happened::Call(end),
+            event = self.link.recv(), if takes => Happened::Link(event),
+            room = self.outbox.reserve(), if sends => { drop(room); Happened::Room }
+            said = self.inbox.recv(), if takes => Happened::Said(said),
+            () = tokio::time::sleep(nap) => Happened::Time,
+        }
+    }
+
+    /// How long nothing but time can need us.
+    fn nap(&self, now: Instant, ready_at: Option<Instant>) -> Duration {
+        let wall = clock::wall();
+        let wake = self.journal.wake_at().map(|at| (at - wall).nanos().max(0).cast_unsigned());
+        let ready = ready_at.map(|at| at.saturating_duration_since(now));
+        wake.map(Duration::from_nanos).into_iter().chain(ready).fold(NAP_MAX, Duration::min)
+    }
+
+    /// One step of the journal's rules.
+    pub(super) fn step(&mut self, input: Input) {
+        let effects = self.journal.step(clock::wall(), input);
+        let step = self.file.append(effects.records);
+        if !effects.actions.is_empty() {
+            self.pending.push_back((step, effects.actions));
+        }
+    }
+
+    fn said(&mut self, said: ToAgent) {
+        match said {
+            ToAgent::Welcome { server, cluster, incarnation } => {
+                if self.header.cluster.is_some_and(|own| own != cluster) {
+                    tracing::error!(%server, %cluster, "a server of another cluster welcomed this agent: ignored");
+                    return;
+                }
+                tracing::info!(%server, %cluster, incarnation = incarnation.0, "registered");
+                if self.header.cluster.is_none() {
+                    self.header.cluster = Some(cluster);
+                    self.rewrite();
+                }
+                self.cluster.send_replace(Some(cluster));
+                self.offer.connect();
+            }
+            ToAgent::Launch(launch) => self.step(Input::Launch(launch)),
+            ToAgent::Cancel { execution, id } => self.step(Input::Cancel { execution, id }),
+            ToAgent::Settled(ids) => self.step(Input::Settled(ids)),
+        }
+    }
+
+    async fn linked(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected(supervisor) => {
+                self.supervisor = Some(supervisor);
+            }
+            LinkEvent::Lost => {
+                self.supervisor = None;
+                self.step(Input::Detached);
+            }
+            LinkEvent::Said(FromSupervisor::Welcome { pid }) => tracing::info!(pid, "supervisor attached"),
+            LinkEvent::Said(FromSupervisor::Began { id, at, process }) => {
+                self.step(Input::Began { id, at, process });
+            }
+            LinkEvent::Said(FromSupervisor::Ended { id, outcome }) => {
+                self.orphans.remove(&id);
+                self.step(Input::Ended { id, outcome });
+            }
+            LinkEvent::Said(FromSupervisor::Output { id, offset, bytes }) => self.stream(id, offset, &bytes),
+            LinkEvent::Said(FromSupervisor::Listed) => self.listed().await,
+        }
+    }
+
+    /// Output goes on at once or not at all: the kept output makes up for it.
+    fn stream(&mut self, id: ExecutionId, offset: u64, bytes: &[u8]) {
+        if let Some(message) = self.offer.stream(id, offset, bytes)
+            && self.outbox.try_send(message).is_err()
+        {
+            self.offer.unsent(id, offset);
+        }
+    }
+
+    /// The supervisor has told all. What it does not know may run in the daemon itself, or without a supervisor.
+    async fn listed(&mut self) {
+        for (id, at) in self.calls.running() {
+            self.step(Input::Began { id, at, process: None });
+        }
+        let missing: BTreeMap<_, _> =
+            self.journal.unconfirmed().map(|(id, at, process)| (id, (at, process))).collect();
+        if !missing.is_empty() {
+            let sought = missing.iter().map(|(id, (_, process))| (*id, *process)).collect();
+            let alive = task::blocking("orphans", move || orphans::alive(&sought)).await.unwrap_or_default();
+            for (id, pids) in alive {
+                tracing::warn!(%id, ?pids, "the supervisor died; the execution runs on, and its end will be unknown");
+                let (at, process) = missing.get(&id).copied().unwrap_or((Time::EPOCH, None));
+                self.orphans.insert(id, pids);
+                self.step(Input::Began { id, at, process });
+            }
+        }
+        self.step(Input::Attached);
+    }
+
+    async fn send(&mut self) {
+        if let Some(message) = self.offer.next(&self.journal).await {
+            // There is room: we are the only sender, and a permit was there a moment ago.
+            let _ = self.outbox.try_send(message);
+        }
+    }
+
+    async fn time(&mut self) {
+        self.step(Input::Tick);
+        let now = clock::monotonic();
+        if !self.orphans.is_empty() && now.duration_since(self.orphans_at) >= NAP_MAX {
+            self.orphans_at = now;
+            self.look_at_orphans().await;
+        }
+    }
+
+    async fn look_at_orphans(&mut self) {
+        let processes: BTreeMap<_, _> =
+            self.journal.under_way().map(|(id, _, process)| (id, process)).collect();
+        let sought = self.orphans.keys().map(|id| (*id, processes.get(id).copied().flatten())).collect();
+        let Ok(alive) = task::blocking("orphans", move || orphans::alive(&sought)).await else { return };
+        let gone: Vec<_> = self.orphans.keys().filter(|id| !alive.contains_key(id)).copied().collect();
+        self.orphans = alive;
+        for id in gone {
+            let started_at =
+                self.journal.under_way().find(|(found, ..)| *found == id).map_or(Time::EPOCH, |f| f.1);
+            let outcome = Outcome {
+                verdict: Verdict::Lost,
+                started_at,
+                finished_at: clock::wall(),
+                code: None,
+                error: "unknown: its supervisor died, and it ended unseen".into(),
+                tail: Default::default(),
+                output_bytes: 0,
+            };
+            self.step(Input::Ended { id, outcome });
+        }
+    }
+
+    fn compact(&mut self) {
+        if self.file.progress().borrow().bloated {
+            self.rewrite();
+        }
+    }
+
+    fn rewrite(&mut self) {
+        let records = self.journal.snapshot();
+        let step = self.file.rewrite(self.header, records);
+        self.pending.push_back((step, Vec::new()));
+    }
+}

@@ -1,0 +1,18 @@
+//! Dkron's REST shapes, version 1. They live here and shape nothing else.
+//!
+//! The shapes are pure functions: from plain views to bytes, and from bytes to plain values. Bytes are those of
+//! Go's `encoding/json`, down to the order of keys and the escapes, because clients compare them. `routes`
+//! joins them to the use cases.
+
+pub mod execution_json;
+pub mod go_json;
+pub mod go_time;
+pub mod job_json;
+pub mod member_json;
+pub mod read;
+pub mod replies;
+mod routes;
+pub mod skip_json;
+pub mod status_json;
+
+pub use routes::{Door, router};

@@ -1,0 +1,51 @@
+//! What surrounds every route: who answers, who may ask, and what is not there.
+
+use super::Door;
+use crate::api::status::Problem;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+/// Says which node answers.
+pub(super) async fn whom(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Ok(name) = HeaderValue::from_str(&door.node) {
+        response.headers_mut().insert(HeaderName::from_static("x-whom"), name);
+    }
+    response
+}
+
+/// A page of another site cannot make a browser change anything here: a request that changes something and
+/// names an origin must name this very host.
+pub(super) async fn same_origin(request: Request, next: Next) -> Result<Response, Problem> {
+    check_origin(&request)?;
+    Ok(next.run(request).await)
+}
+
+fn check_origin(request: &Request) -> Result<(), Problem> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    if text(header::HOST) == Some(host) {
+        return Ok(());
+    }
+    Err(Problem(StatusCode::FORBIDDEN, format!("the page at {origin} may not change anything here")))
+}
+
+/// What Dkron answers to an unknown path or method; a slash too many is taken off first.
+pub(super) async fn not_found(request: Request) -> Response {
+    let path = request.uri().path();
+    if let Some(shorter) = path.strip_suffix('/').filter(|shorter| shorter.starts_with("/v1/")) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{shorter}{query}");
+        return match *request.method() {
+            Method::GET => (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, target)]).into_response(),
+            _ => Redirect::temporary(&target).into_response(),
+        };
+    }
+    Problem(StatusCode::NOT_FOUND, "404 page not found".to_owned()).into_response()
+}

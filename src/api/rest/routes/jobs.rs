@@ -1,0 +1,201 @@
+//! `/v1/jobs` and what hangs on one job.
+
+use super::query::Query;
+use super::{Answer, Door, json, listed, located, request_id};
+use crate::api::rest::job_json::{JobView, SentJob, decode_job, decode_jobs, encode_job, encode_jobs};
+use crate::api::rest::replies::encode_restored;
+use crate::api::status::Problem;
+use crate::app::jobs::{Filter, Shown, Submit};
+use axum::body::Bytes;
+use axum::extract::{Multipart, OriginalUri, Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use dkron_core::command::Scope;
+use std::cmp::Ordering;
+
+/// What `_sort` may say; the first one where it says nothing.
+const SORTS: [&str; 9] = [
+    "id",
+    "name",
+    "displayname",
+    "schedule",
+    "success_count",
+    "error_count",
+    "last_success",
+    "last_error",
+    "next",
+];
+
+pub(super) async fn list(State(door): State<Door>, query: Query) -> Answer {
+    let filter = Filter {
+        text: query.said("q").map(str::to_owned),
+        metadata: query.pairs("metadata"),
+        status: query.said("status").map(str::to_owned),
+        disabled: query.boolean("disabled")?,
+    };
+    let (sort, slice) = (query.choice("_sort", &SORTS)?, query.slice()?);
+    let mut jobs = door.app.jobs(filter).await?;
+    jobs.sort_by(|one, other| compare(sort, one, other));
+    if query.get("_order") == Some("DESC") {
+        jobs.reverse();
+    }
+    let total = jobs.len();
+    let page = slice.of(jobs);
+    let dependents: Vec<Vec<String>> = page.iter().map(names).collect();
+    let views = page.iter().zip(&dependents).map(|(shown, dependents)| view(shown, dependents));
+    Ok(listed(total, encode_jobs(views, query.pretty())))
+}
+
+fn compare(sort: &str, one: &Shown, other: &Shown) -> Ordering {
+    let text = |shown: &Shown| match sort {
+        "displayname" => shown.job.display_name.to_lowercase(),
+        "schedule" => shown.job.schedule.to_lowercase(),
+        _ => String::new(),
+    };
+    let number = |shown: &Shown| match sort {
+        "success_count" => shown.counters.success_count as i64,
+        "error_count" => shown.counters.error_count as i64,
+        "last_success" => shown.counters.last_success.nanos(),
+        "last_error" => shown.counters.last_error.nanos(),
+        "next" => shown.next.map_or(0, |next| next.nanos()),
+        _ => 0,
+    };
+    text(one)
+        .cmp(&text(other))
+        .then_with(|| number(one).cmp(&number(other)))
+        .then_with(|| one.job.name.cmp(&other.job.name))
+}
+
+pub(super) async fn get(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
+    Ok(answer(StatusCode::OK, &door.app.job(&name).await?, query.pretty()))
+}
+
+/// POST, PUT and PATCH: stores the job of the body, new or in place of the one of its name. A revision in
+/// `If-Match` makes it a safe update.
+pub(super) async fn submit(
+    State(door): State<Door>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Query,
+    body: Bytes,
+) -> Answer {
+    let sent = decode_job(&body)
+        .map_err(|error| Problem::bad_request(format!("Unable to parse payload: {error}.")))?;
+    let expected = expected_revision(&headers)?;
+    let stored = door
+        .app
+        .put_job(Submit {
+            job: sent.job.clone(),
+            counters: Some(sent.counters),
+            expected,
+            request: request_id(&headers),
+        })
+        .await;
+    let revision = stored.map_err(|error| match error.kind() {
+        crate::app::Kind::Invalid => Problem::bad_request(format!("Job validation failed: {error}.")),
+        _ => error.into(),
+    })?;
+    if query.get("runoncreate").is_some() {
+        door.app.run_job(&sent.job.name, None).await?;
+    }
+    let response = json(StatusCode::CREATED, encode_job(&sent.echo(), query.pretty()));
+    let path = format!("{}/{}", uri.path().trim_end_matches('/'), sent.job.name);
+    Ok(tagged(located(response, &path), revision))
+}
+
+pub(super) async fn delete(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
+    Ok(answer(StatusCode::OK, &door.app.delete_job(&name).await?, query.pretty()))
+}
+
+pub(super) async fn run(
+    State(door): State<Door>,
+    Path(name): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Query,
+) -> Answer {
+    let (shown, _) = door.app.run_job(&name, request_id(&headers)).await?;
+    Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path()))
+}
+
+pub(super) async fn toggle(
+    State(door): State<Door>,
+    Path(name): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    query: Query,
+) -> Answer {
+    let shown = door.app.toggle_job(&name).await?;
+    Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path()))
+}
+
+pub(super) async fn hold(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
+    door.app.hold(Scope::Jobs(vec![name.as_str().into()])).await?;
+    Ok(answer(StatusCode::OK, &door.app.job(&name).await?, query.pretty()))
+}
+
+pub(super) async fn release(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
+    door.app.release(Scope::Jobs(vec![name.as_str().into()])).await?;
+    Ok(answer(StatusCode::OK, &door.app.job(&name).await?, query.pretty()))
+}
+
+/// A backup: the multipart field `file` holds the array of `GET /v1/jobs`. All jobs are stored, or none.
+pub(super) async fn restore(State(door): State<Door>, mut form: Multipart) -> Answer {
+    let unreadable = |error: axum::extract::multipart::MultipartError| {
+        Problem(error.status(), format!("file: {}", error.body_text()))
+    };
+    let missing = || Problem(StatusCode::NOT_FOUND, "file: the form has no such field".to_owned());
+    let backup = loop {
+        let field = form.next_field().await.map_err(unreadable)?.ok_or_else(missing)?;
+        if field.name() == Some("file") {
+            break field.bytes().await.map_err(unreadable)?;
+        }
+    };
+    let jobs = decode_jobs(&backup).map_err(|error| Problem::bad_request(format!("file: {error}")))?;
+    let submit = |sent: SentJob| Submit {
+        job: sent.job,
+        counters: Some(sent.counters),
+        expected: None,
+        request: None,
+    };
+    let names = door.app.restore(jobs.into_iter().map(submit).collect()).await?;
+    let lines = names.iter().map(|name| (name.as_str(), true));
+    Ok(json(StatusCode::OK, encode_restored(lines)))
+}
+
+/// A job's revision as a client names it: the number that `ETag` gave, with or without quotes.
+fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+    let Some(value) = headers.get("if-match") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let refused = || {
+        Problem::bad_request(format!(
+            "If-Match: '{text}' is not allowed, allowed is a revision as ETag gives it"
+        ))
+    };
+    text.trim_matches('"').parse().map(Some).map_err(|_| refused())
+}
+
+fn names(shown: &Shown) -> Vec<String> {
+    shown.dependents.iter().map(|name| name.to_string()).collect()
+}
+
+fn view<'a>(shown: &'a Shown, dependents: &'a [String]) -> JobView<'a> {
+    JobView {
+        job: &shown.job,
+        id: &shown.job.name,
+        counters: shown.counters,
+        dependent_jobs: dependents,
+        next: shown.next,
+        echo: false,
+    }
+}
+
+fn answer(status: StatusCode, shown: &Shown, pretty: bool) -> Response {
+    tagged(json(status, encode_job(&view(shown, &names(shown)), pretty)), shown.revision)
+}
+
+fn tagged(mut response: Response, revision: u32) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+        response.headers_mut().insert(HeaderName::from_static("etag"), tag);
+    }
+    response
+}

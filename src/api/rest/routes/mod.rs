@@ -1,0 +1,103 @@
+//! Dkron's routes, version 1: which path asks for what.
+
+mod cluster;
+mod executions;
+mod guard;
+mod jobs;
+mod query;
+
+use crate::api::rest::read::BODY_BYTES_MAX;
+use crate::api::status::Problem;
+use crate::app::App;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{any, get, post, put};
+use dkron_core::job::Words;
+use std::sync::Arc;
+
+/// A backup's largest size: a hundred thousand jobs of 1 KiB and their frame.
+const BACKUP_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct Door {
+    /// The use cases.
+    pub app: App,
+    /// This node's name, which every answer carries as `X-Whom`.
+    pub node: Arc<str>,
+    /// This node's tags.
+    pub tags: Arc<Words>,
+}
+
+type Answer = Result<Response, Problem>;
+
+/// The routes.
+pub fn router(door: Door) -> Router {
+    let v1 = Router::new()
+        .route("/", get(cluster::status))
+        .route("/members", get(cluster::members))
+        .route("/leader", get(cluster::leader))
+        .route("/isleader", get(cluster::is_leader))
+        .route("/pause", get(cluster::paused).post(cluster::pause))
+        .route("/unpause", post(cluster::unpause))
+        .route("/hold", post(cluster::hold))
+        .route("/release", post(cluster::release))
+        .route("/busy", get(executions::busy))
+        .route("/jobs", get(jobs::list).post(jobs::submit).patch(jobs::submit))
+        .route("/jobs/{job}", put(jobs::submit).get(jobs::get).delete(jobs::delete).post(jobs::run))
+        .route("/jobs/{job}/run", post(jobs::run))
+        .route("/jobs/{job}/toggle", post(jobs::toggle))
+        .route("/jobs/{job}/hold", post(jobs::hold))
+        .route("/jobs/{job}/release", post(jobs::release))
+        .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
+        .route("/jobs/{job}/executions/{execution}", get(executions::get))
+        .route("/jobs/{job}/skips", get(executions::skips))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
+        .layer(from_fn_with_state(door.clone(), guard::whom))
+        .layer(axum::middleware::from_fn(guard::same_origin));
+    Router::new()
+        .route("/health", get(cluster::health))
+        .route("/livez", get(cluster::live))
+        .route("/readyz", get(cluster::ready))
+        .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
+        .nest("/v1", v1)
+        .fallback(any(guard::not_found))
+        .method_not_allowed_fallback(guard::not_found)
+        .with_state(door)
+}
+
+/// A JSON answer.
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A JSON list with the number of its elements.
+fn listed(total: usize, body: Vec<u8>) -> Response {
+    let mut response = json(StatusCode::OK, body);
+    let name = HeaderName::from_static("x-total-count");
+    response.headers_mut().insert(name, HeaderValue::from(total));
+    response
+}
+
+/// Adds `Location`, if the path makes one.
+fn located(mut response: Response, path: &str) -> Response {
+    if let Ok(location) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// A client's request id: the header `Idempotency-Key`, any text. The same key within ten minutes acts once.
+fn request_id(headers: &HeaderMap) -> Option<dkron_core::ids::RequestId> {
+    let key = headers.get("idempotency-key")?;
+    Some(dkron_core::ids::RequestId::of_key(key.as_bytes()))
+}

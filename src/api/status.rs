@@ -1,0 +1,46 @@
+//! One table from the kinds of errors to HTTP status codes, and how an error is told.
+
+use crate::app::{Error, Kind};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// The status code of a kind of error. Where Dkron has one that clients depend on, it is that.
+fn code(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::NotFound | Kind::ParentNotFound => StatusCode::NOT_FOUND,
+        Kind::Changed => StatusCode::PRECONDITION_FAILED,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::Paused | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unknown => StatusCode::GATEWAY_TIMEOUT,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// An answer that is not what was asked for: a status and a sentence.
+#[derive(Debug)]
+pub(super) struct Problem(pub(super) StatusCode, pub(super) String);
+
+impl Problem {
+    /// The client's mistake, told by field, value and what is allowed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Problem {
+        Problem(StatusCode::BAD_REQUEST, message.into())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        if error.kind() == Kind::Internal {
+            tracing::error!(%error, "a request failed");
+        }
+        Problem(code(error.kind()), error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        (self.0, [(header::CONTENT_TYPE, text)], self.1).into_response()
+    }
+}

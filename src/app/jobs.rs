@@ -1,0 +1,194 @@
+//! Jobs: store, look up, list, delete, run, toggle, hold.
+
+use super::{App, Error, Kind, fresh_request, fresh_uid};
+use crate::executor;
+use crate::raft::Priority;
+use dkron_core::command::{Action, Counters, Reply, Scope};
+use dkron_core::ids::{JobSlot, JobUid, RequestId};
+use dkron_core::job::Job;
+use dkron_core::plan::edit::{self, Submission};
+use dkron_core::state::State;
+use dkron_core::state::record::JobRecord;
+use dkron_core::time::Time;
+use dkron_wire::definition;
+use std::sync::Arc;
+
+/// A job as clients see it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its uid.
+    pub uid: JobUid,
+    /// The definition.
+    pub job: Job,
+    /// How often it was edited: a safe update names it.
+    pub revision: u32,
+    /// Counters and last outcomes.
+    pub counters: Counters,
+    /// When it runs next, none if not by itself.
+    pub next: Option<Time>,
+    /// The names of the jobs that its success starts, sorted.
+    pub dependents: Vec<Arc<str>>,
+    /// Whether its ticks are held.
+    pub held: bool,
+}
+
+/// Which jobs a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of the name or display name.
+    pub text: Option<String>,
+    /// Exact metadata pairs, all of which must be there.
+    pub metadata: Vec<(String, String)>,
+    /// Dkron's status word; `untriggered` for the empty one.
+    pub status: Option<String>,
+    /// Enabled or disabled ones only.
+    pub disabled: Option<bool>,
+}
+
+/// A client's job and how it is to be stored.
+#[derive(Clone, Debug)]
+pub struct Submit {
+    /// The definition.
+    pub job: Job,
+    /// Counters that come along: a restored job keeps its own.
+    pub counters: Option<Counters>,
+    /// The revision that the job must have: a safe update.
+    pub expected: Option<u32>,
+    /// The client's request id, if it gave one.
+    pub request: Option<RequestId>,
+}
+
+/// How often a read-modify-write meets somebody else's before it gives up.
+const TOGGLE_TRIES: usize = 16;
+
+impl App {
+    /// Stores a job, new or in place of the one of its name. The revision it has now.
+    pub async fn put_job(&self, submit: Submit) -> Result<u32, Error> {
+        submit.job.validate()?;
+        executor::validate(&submit.job.executor, &submit.job.executor_config)
+            .map_err(|error| Error::new(Kind::Invalid, error.to_string()))?;
+        let request = submit.request.map_or_else(fresh_request, Ok)?;
+        let submission = submission(submit)?;
+        let view = self.view().await?;
+        let put = edit::put(&view.state, submission, self.now())?;
+        match self.propose(Priority::Write, request, Action::Put(put)).await? {
+            Reply::Stored { revision, .. } => Ok(revision),
+            _ => Err(Error::new(Kind::Internal, "a stored job was answered by something else")),
+        }
+    }
+
+    /// A job by its name.
+    pub async fn job(&self, name: &str) -> Result<Shown, Error> {
+        let view = self.view().await?;
+        let (slot, record) = view.state.job_named(name).ok_or_else(|| unknown(name))?;
+        show(&view.state, slot, record)
+    }
+
+    /// The jobs that match, by name.
+    pub async fn jobs(&self, filter: Filter) -> Result<Vec<Shown>, Error> {
+        let view = self.view().await?;
+        let listing = tokio::task::spawn_blocking(move || {
+            let state = &view.state;
+            let shown = state.jobs_by_name(None).map(|(slot, record)| show(state, slot, record));
+            shown.filter(|shown| shown.as_ref().map_or(true, |shown| filter.admits(shown))).collect()
+        });
+        listing.await.map_err(|_| Error::new(Kind::Internal, "listing the jobs broke off"))?
+    }
+
+    /// Deletes a job; as it was.
+    pub async fn delete_job(&self, name: &str) -> Result<Shown, Error> {
+        let shown = self.job(name).await?;
+        let action = Action::Delete { name: name.into() };
+        self.propose(Priority::Write, fresh_request()?, action).await?;
+        Ok(shown)
+    }
+
+    /// Asks for a run outside the schedule; answered when that is decided upon, not when it ends.
+    pub async fn run_job(&self, name: &str, request: Option<RequestId>) -> Result<(Shown, RequestId), Error> {
+        let request = request.map_or_else(fresh_request, Ok)?;
+        let action = Action::Run { name: name.into(), nominal: self.now() };
+        self.propose(Priority::Write, request, action).await?;
+        Ok((self.job(name).await?, request))
+    }
+
+    /// Enables a disabled job and disables an enabled one. Done again from the start when somebody edits the
+    /// job in between, so that no edit is ever undone.
+    pub async fn toggle_job(&self, name: &str) -> Result<Shown, Error> {
+        for _ in 0..TOGGLE_TRIES {
+            let shown = self.job(name).await?;
+            let job = Job { disabled: !shown.job.disabled, ..shown.job };
+            let submit = Submit { job, counters: None, expected: Some(shown.revision), request: None };
+            match self.put_job(submit).await {
+                Ok(_) => return self.job(name).await,
+                Err(error) if error.kind() == Kind::Changed => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::new(Kind::Changed, format!("job '{name}' is being edited by others all the time")))
+    }
+
+    /// Deletes a job's executions and sets its counters to zero; the job after that.
+    pub async fn delete_executions(&self, name: &str) -> Result<Shown, Error> {
+        let action = Action::DeleteExecutions { name: name.into() };
+        self.propose(Priority::Write, fresh_request()?, action).await?;
+        self.job(name).await
+    }
+
+    /// Stops the ticks of these jobs, or of all.
+    pub async fn hold(&self, scope: Scope) -> Result<(), Error> {
+        self.propose(Priority::Write, fresh_request()?, Action::Hold(scope)).await.map(drop)
+    }
+
+    /// Lets the ticks go on.
+    pub async fn release(&self, scope: Scope) -> Result<(), Error> {
+        self.propose(Priority::Write, fresh_request()?, Action::Release(scope)).await.map(drop)
+    }
+}
+
+impl Filter {
+    fn admits(&self, shown: &Shown) -> bool {
+        let job = &shown.job;
+        let text =
+            |text: &String| job.name.contains(text.as_str()) || job.display_name.contains(text.as_str());
+        let status = |status: &String| match status.as_str() {
+            "untriggered" => shown.counters.status.word().is_empty(),
+            word => shown.counters.status.word() == word,
+        };
+        self.text.as_ref().is_none_or(text)
+            && self.metadata.iter().all(|(key, value)| job.metadata.get(key) == Some(value))
+            && self.status.as_ref().is_none_or(status)
+            && self.disabled.is_none_or(|disabled| job.disabled == disabled)
+    }
+}
+
+/// A submission with its encoded definition and a uid in case the name is new.
+pub(super) fn submission(submit: Submit) -> Result<Submission, Error> {
+    Ok(Submission {
+        definition: definition::encode(&submit.job).into(),
+        job: Arc::new(submit.job),
+        uid: fresh_uid()?,
+        expected: submit.expected,
+        counters: submit.counters,
+    })
+}
+
+pub(super) fn unknown(name: &str) -> Error {
+    Error::new(Kind::NotFound, format!("job '{name}' not found"))
+}
+
+fn show(state: &State, slot: JobSlot, record: &JobRecord) -> Result<Shown, Error> {
+    let job = definition::decode(&record.definition)
+        .map_err(|error| Error::new(Kind::Internal, format!("job '{}': {error}", record.name)))?;
+    let child = |child: JobSlot| state.job(child).map(|child| child.name.clone());
+    let mut dependents: Vec<Arc<str>> = state.children_of(slot).filter_map(child).collect();
+    dependents.sort_unstable();
+    Ok(Shown {
+        uid: record.uid,
+        job,
+        revision: record.revision,
+        counters: record.counters,
+        next: (record.next_due != Time::NEVER).then_some(record.next_due),
+        dependents,
+        held: record.held,
+    })
+}

@@ -1,0 +1,107 @@
+//! The command line: reads it, runs one command, gives back the exit code. One file per command.
+//!
+//! Owns: the words of the command line and what is printed for them. Never: decides anything; every
+//! command is a few calls into another room. Fails: with a [`Failure`], which `main` prints, and which says
+//! the exit code: 1 when the command failed, 2 when it was asked the wrong way.
+
+mod agent;
+mod check_ledger;
+mod schedule;
+mod supervise;
+mod version;
+
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The command did what it was asked, with this answer.
+const FAILED: u8 = 1;
+/// The command was asked for something that it cannot be.
+const MISUSED: u8 = 2;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The reason, with its causes.
+    pub error: anyhow::Error,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure { error, code: FAILED }
+    }
+}
+
+impl Failure {
+    /// The command was asked the wrong way.
+    fn misused(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { error: error.into(), code: MISUSED }
+    }
+}
+
+/// A distributed job scheduler: no tick lost, none run twice
+#[derive(Parser)]
+#[command(name = "dkron", version, args_override_self = true, propagate_version = false)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Start a node: a server with `--server`, else an agent that only runs work
+    #[command(args_override_self = true)]
+    Agent(Box<agent::Agent>),
+    /// Look at schedule expressions
+    Schedule(schedule::Schedule),
+    /// Compare what jobs wrote down with what their definitions promise
+    CheckLedger(check_ledger::CheckLedger),
+    /// Print name, version and protocol
+    Version,
+    /// Run jobs for an agent, and outlive it
+    #[command(hide = true)]
+    Supervise(supervise::Supervise),
+}
+
+/// How output is printed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command that the words ask for; the first word is the program's name.
+///
+/// # Errors
+/// [`Failure`] with the reason and the exit code.
+pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
+    let (words, problems) = agent::set_unknown_flags_aside(words);
+    let line = match Line::try_parse_from(words) {
+        Ok(line) => line,
+        Err(error) => return Ok(refused(&error)),
+    };
+    match line.command {
+        None => print_help(),
+        Some(Command::Agent(command)) => command.run(problems),
+        Some(Command::Schedule(command)) => command.run(),
+        Some(Command::CheckLedger(command)) => command.run(),
+        Some(Command::Version) => version::run(),
+        Some(Command::Supervise(command)) => command.run(),
+    }
+}
+
+/// Prints what clap has to say: help and version on the standard output, mistakes on the other.
+fn refused(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no reason to fail over a help text.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { MISUSED } else { 0 })
+}
+
+fn print_help() -> Result<ExitCode, Failure> {
+    Line::command().print_long_help().map_err(anyhow::Error::from)?;
+    Ok(ExitCode::SUCCESS)
+}

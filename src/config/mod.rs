@@ -1,0 +1,122 @@
+//! Settings: flags and environment become one checked [`Config`], because a node must not find out at
+//! three in the morning that a setting was wrong.
+//!
+//! It works in two stages: `raw` holds what was typed, with where it was typed; `resolve` turns that into
+//! values, or into all problems at once, each with its origin, the value and what is allowed. A flag goes
+//! before a variable, a variable before the default. (The settings file will be a third source, between
+//! variables and defaults: `raw` is the place for it.)
+//!
+//! Owns: every setting's name, default and range. Never: starts anything, opens anything, writes anything.
+//! Fails: with [`ConfigErrors`], which lists everything that is wrong. Nobody else reads the environment.
+
+mod address;
+mod error;
+mod node_tags;
+mod raw;
+mod resolve;
+mod surroundings;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::HostPort;
+pub use error::{ConfigErrors, Problem};
+pub use raw::AgentFlags;
+pub use surroundings::{Lookup, Surroundings};
+pub use words::nearest;
+
+use dkron_core::job::Words;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The port of gossip where none is given.
+pub const GOSSIP_PORT: u16 = 8946;
+/// The port of the API where none is given.
+pub const HTTP_PORT: u16 = 8080;
+/// The port of node-to-node calls where none is given.
+pub const RPC_PORT: u16 = 6868;
+
+/// Everything that a node needs to know to start, checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// Whether this node is a server (votes, stores, answers the API) or only runs work.
+    pub server: bool,
+    /// How many servers form the first cluster; 0 to wait for an existing one.
+    pub bootstrap_expect: u32,
+    /// The node's label, unique among the living.
+    pub node_name: String,
+    /// Where gossip listens; node-to-node calls listen on the same IP.
+    pub bind: SocketAddr,
+    /// Where others reach this node's gossip.
+    pub advertise: HostPort,
+    /// Where the API listens (servers only).
+    pub http: SocketAddr,
+    /// The port of node-to-node calls.
+    pub rpc_port: u16,
+    /// The port under which others reach them.
+    pub advertise_rpc_port: u16,
+    /// Where everything that must survive a restart is kept.
+    pub data_dir: PathBuf,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// The user's tags, as written.
+    pub tags: Words,
+    /// The tag `dc`.
+    pub datacenter: String,
+    /// The tag `region`.
+    pub region: String,
+    /// IANA name of the zone that a new cluster gives to jobs without one: this machine's.
+    pub default_zone: String,
+    /// How many executions run at a time.
+    pub slots: u32,
+    /// One server on loopback for trying things out.
+    pub dev: bool,
+    /// Whether the executor that does nothing is there, for measuring.
+    pub bench_executor: bool,
+    /// What is legal but hardly meant; to be logged at start.
+    pub warnings: Vec<String>,
+}
+
+/// How much is logged: all of the level and what is worse.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LogLevel {
+    /// Only what keeps the node from its work.
+    Error,
+    /// Also what somebody should look at.
+    Warn,
+    /// Also what the node does.
+    #[default]
+    Info,
+    /// Also how it does it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it, as tracing filters understand it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+impl Config {
+    /// Flags before variables before defaults.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem there is, those of the command line (`problems`) first.
+    pub fn load(
+        flags: AgentFlags,
+        problems: Vec<Problem>,
+        surroundings: &Surroundings,
+    ) -> Result<Config, ConfigErrors> {
+        resolve::resolve(&raw::Raw::gather(flags, surroundings), problems, surroundings)
+    }
+}

@@ -1,0 +1,160 @@
+//! What settings mean, on machines made for the purpose.
+
+use super::*;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+fn machine(variables: &[(&str, &str)], private: Option<[u8; 4]>) -> Surroundings {
+    let variables: HashMap<String, String> =
+        variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Surroundings {
+        variable: Box::new(move |name| variables.get(name).cloned()),
+        host_name: Box::new(|| "box".to_owned()),
+        private_address: Box::new(move || private.map(Ipv4Addr::from)),
+        address_of: Box::new(|name| (name == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        local_zone: Box::new(|| None),
+    }
+}
+
+fn flags(words: &[&str]) -> AgentFlags {
+    #[derive(clap::Parser)]
+    #[command(args_override_self = true)]
+    struct Line {
+        #[command(flatten)]
+        flags: AgentFlags,
+    }
+    let line = ["agent"].iter().chain(words);
+    <Line as clap::Parser>::try_parse_from(line).expect("a command line").flags
+}
+
+fn load(words: &[&str], variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    Config::load(flags(words), Vec::new(), &machine(variables, Some([10, 0, 0, 1])))
+}
+
+fn good(words: &[&str], variables: &[(&str, &str)]) -> Config {
+    load(words, variables).expect("good settings")
+}
+
+#[test]
+fn the_defaults_are_those_of_dkron() {
+    let config = good(&[], &[]);
+    assert!(!config.server && !config.dev && config.bootstrap_expect == 0);
+    assert_eq!(config.node_name, "box");
+    assert_eq!(config.bind.to_string(), "10.0.0.1:8946");
+    assert_eq!(config.advertise.to_string(), "10.0.0.1:8946");
+    assert_eq!(config.http.to_string(), "0.0.0.0:8080");
+    assert_eq!((config.rpc_port, config.advertise_rpc_port), (6868, 6868));
+    assert_eq!(config.data_dir.to_str(), Some("dkron.data"));
+    assert_eq!((config.datacenter.as_str(), config.region.as_str()), ("dc1", "global"));
+    assert_eq!(config.log_level, LogLevel::Info);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn a_machine_without_a_private_address_listens_on_loopback() {
+    let config = Config::load(AgentFlags::default(), Vec::new(), &machine(&[], None)).expect("good settings");
+    assert_eq!(config.bind.to_string(), "127.0.0.1:8946");
+}
+
+#[test]
+fn the_guides_command_works_as_written() {
+    let words =
+        ["--server", "--bootstrap-expect=3", "--node-name=node1", "--bind=10.0.0.1", "--advertise=10.0.0.9"];
+    let config = good(&words, &[]);
+    assert!(config.server && config.bootstrap_expect == 3 && config.node_name == "node1");
+    assert_eq!(config.bind.to_string(), "10.0.0.1:8946");
+    assert_eq!(config.advertise.to_string(), "10.0.0.9:8946");
+}
+
+#[test]
+fn a_flag_goes_before_a_variable_and_a_variable_before_the_default() {
+    let variables = [("DKRON_RPC_PORT", "7000"), ("DKRON_NODE_NAME", "env"), ("DKRON_REGION", "")];
+    let config = good(&["--node-name", "flag"], &variables);
+    assert_eq!(
+        (config.node_name.as_str(), config.rpc_port, config.region.as_str()),
+        ("flag", 7000, "global")
+    );
+}
+
+#[test]
+fn the_last_of_a_repeated_flag_counts_and_tags_add_up() {
+    let config = good(&["--rpc-port=1", "--rpc-port=2", "--tag", "role=web,a=b=c", "--tag=x="], &[]);
+    assert_eq!(config.rpc_port, 2);
+    let tags: Vec<_> = config.tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+    assert_eq!(tags, ["a=b=c", "role=web", "x="]);
+    let config = good(&[], &[("DKRON_TAG", "a=1  b=2")]);
+    assert_eq!(config.tags.len(), 2);
+}
+
+#[test]
+fn a_node_has_dkrons_tags_and_keeps_the_users_role() {
+    let config = good(&["--server", "--bootstrap-expect=1", "--tag=role=web", "--tag=dc=mine"], &[]);
+    let tags = config.node_tags();
+    let expected =
+        [("role", "web"), ("dc", "dc1"), ("region", "global"), ("server", "true"), ("expect", "1")];
+    for (tag, value) in expected {
+        assert_eq!(tags.get(tag).map(String::as_str), Some(value), "{tag}");
+    }
+    assert_eq!(tags.get("rpc_addr").map(String::as_str), Some("10.0.0.1:6868"));
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert_eq!(good(&[], &[]).node_tags().get("role").map(String::as_str), Some("dkron"));
+}
+
+#[test]
+fn dev_is_one_server_on_loopback() {
+    let config = good(&["--dev"], &[]);
+    assert!(config.server && config.dev && config.bootstrap_expect == 1);
+    assert_eq!(config.bind.to_string(), "127.0.0.1:8946");
+    assert_eq!(config.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.advertise.to_string(), "127.0.0.1:8946");
+    let error = load(&["--dev", "--bootstrap-expect=3"], &[]).expect_err("a contradiction");
+    assert!(error.to_string().contains("--bootstrap-expect: '3': contradicts --dev"), "{error}");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_with_origin_value_and_what_is_allowed() {
+    let words = ["--bootstrap-expect=many", "--bind={{ GetPrivateIP }}", "--tag=novalue", "--server=perhaps"];
+    let variables = [("DKRON_LOG_LEVEL", "loud"), ("DKRON_RPC_PORT", "0"), ("DKRON_SLOTS", "-1")];
+    let error = load(&words, &variables).expect_err("wrong settings");
+    assert_eq!(error.0.len(), 7, "{error}");
+    let text = error.to_string();
+    for part in [
+        "--server: 'perhaps': is neither yes nor no, allowed are true and false",
+        "--bootstrap-expect: 'many': is not a number from 0 to 99",
+        "--bind-addr: '{{ GetPrivateIP }}': address templates are not supported yet",
+        "DKRON_RPC_PORT: '0': is not a number from 1 to 65535",
+        "DKRON_LOG_LEVEL: 'loud': is not a level, allowed are trace, debug",
+        "DKRON_SLOTS: '-1': is not a number from 1 to 100000",
+        "--tag: 'novalue': invalid tag, allowed is KEY=VALUE",
+    ] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+}
+
+#[test]
+fn two_listeners_cannot_share_a_port() {
+    let error = load(&["--server", "--http-addr=:6868"], &[]).expect_err("a shared port");
+    assert!(error.to_string().contains("cannot both listen on 10.0.0.1:6868"), "{error}");
+    let error = load(&["--bind=10.0.0.1:6868"], &[]).expect_err("a shared port");
+    assert!(error.to_string().contains("gossip and calls between nodes"), "{error}");
+    assert_eq!(good(&["--http-addr=:6868"], &[]).http.port(), 6868, "an agent has no API");
+}
+
+#[test]
+fn every_address_is_advertised_as_the_private_one_and_names_are_kept() {
+    let config = good(&["--bind=0.0.0.0:7000"], &[]);
+    assert_eq!(config.advertise.to_string(), "10.0.0.1:7000");
+    let config = good(&["--bind=localhost", "--advertise=node1.example"], &[]);
+    assert_eq!(config.bind.to_string(), "127.0.0.1:8946");
+    assert_eq!(config.advertise.to_string(), "node1.example:8946");
+    let error = load(&["--bind=nowhere", "--advertise=:1"], &[]).expect_err("bad addresses");
+    assert!(
+        error.to_string().contains("'nowhere' has no address") && error.to_string().contains("names no host")
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_a_warning() {
+    let config = good(&["--bootstrap-expect=3"], &[]);
+    assert_eq!(config.warnings, ["--bootstrap-expect has no effect without --server"]);
+}

@@ -1,0 +1,96 @@
+//! Runs by hand, deletions, and the removal of a job with all that hangs on it.
+
+use super::Step;
+use crate::command::{Counters, Refusal, Reply};
+use crate::execution::{HistoryRow, SkipReason};
+use crate::ids::{JobSlot, OccurrenceRef, Origin, RequestId};
+use crate::job::Concurrency;
+use crate::limits;
+use crate::state::record::{JobRecord, Requested};
+use crate::time::Time;
+use std::sync::Arc;
+
+impl Step<'_> {
+    pub(super) fn run(
+        &mut self,
+        name: &Arc<str>,
+        nominal: Time,
+        request: Option<RequestId>,
+    ) -> Result<Reply, Refusal> {
+        let request = request.ok_or(Refusal::NoRequest)?;
+        let (slot, job) = self.job_named(name)?;
+        let origin = Origin::Manual(request);
+        if job.rules.timing.disabled && job.parent.is_none() {
+            return Err(Refusal::Disabled(name.clone()));
+        }
+        if let Some(refusal) = self.overlap(slot, &job) {
+            let reason = match refusal {
+                Refusal::QueueFull(_) => SkipReason::QueueFull,
+                _ => SkipReason::Overlap,
+            };
+            self.skip_one(slot, origin, nominal, reason);
+            return Err(refusal);
+        }
+        self.ledger.state.insert_requested(Requested { job: slot, origin, nominal });
+        Ok(Reply::Stored { job: slot, revision: job.revision, created: false })
+    }
+
+    fn overlap(&self, slot: JobSlot, job: &JobRecord) -> Option<Refusal> {
+        match job.rules.policy.concurrency {
+            Concurrency::Forbid => {
+                self.blocker(slot).map(|execution| Refusal::Overlap { job: job.name.clone(), execution })
+            }
+            Concurrency::Queue => {
+                (job.queued >= u32::from(limits::QUEUE_MAX)).then(|| Refusal::QueueFull(job.name.clone()))
+            }
+            Concurrency::Allow | Concurrency::Replace => None,
+        }
+    }
+
+    pub(super) fn delete(&mut self, name: &Arc<str>) -> Result<Reply, Refusal> {
+        let (slot, _) = self.job_named(name)?;
+        if self.state().children_of(slot).next().is_some() {
+            return Err(Refusal::HasDependents(name.clone()));
+        }
+        self.remove_job(slot, true);
+        Ok(Reply::Done)
+    }
+
+    /// Takes a job away with its open occurrences. What still runs goes on; its outcome will be late.
+    pub(super) fn remove_job(&mut self, slot: JobSlot, erase: bool) {
+        let open: Vec<OccurrenceRef> =
+            self.state().occurrences_of(slot).map(|(reference, _)| reference).collect();
+        for reference in open {
+            self.ledger.state.remove_occurrence(reference);
+        }
+        self.ledger.state.remove_requests_of(slot);
+        if let Some(job) = self.ledger.state.remove_job(slot)
+            && erase
+        {
+            self.rows.push(HistoryRow::Erased { job: job.uid });
+        }
+        self.ledger.refile(slot);
+    }
+
+    /// Deletes a job's executions and sets its counters to zero. What its agents are silent about is given up
+    /// in the same step: this is how an operator frees a job that waits for a lost one.
+    pub(super) fn delete_executions(&mut self, name: &Arc<str>) -> Result<Reply, Refusal> {
+        let (slot, job) = self.job_named(name)?;
+        let silent: Vec<_> = self
+            .state()
+            .occurrences_of(slot)
+            .flat_map(|(reference, found)| found.named_executions(reference).collect::<Vec<_>>())
+            .filter(|(_, execution)| execution.lost_at.is_some())
+            .map(|(name, _)| name)
+            .collect();
+        for execution in silent {
+            self.lose(execution);
+        }
+        self.edit_job(slot, |job| {
+            let status = job.counters.status;
+            job.counters = Counters { status, ..Counters::default() };
+        });
+        self.rows.push(HistoryRow::Erased { job: job.uid });
+        Ok(Reply::Done)
+    }
+}

@@ -1,0 +1,221 @@
+//! What agents report: an execution moves forward, and its end brings the retry, the dependents, the next in
+//! the queue. All of that happens here, in the step that commits the outcome, so that nothing can fall
+//! between two of them.
+
+use super::Step;
+use crate::command::{Counters, Event, Refusal, Reply, Report, Status};
+use crate::execution::{Finished, HistoryRow, Outcome, SkipReason, Verdict};
+use crate::ids::{ExecutionRef, JobSlot, OccurrenceRef, Origin};
+use crate::state::record::{Execution, Occurrence, Progress, Requested, Turn};
+use crate::time::Time;
+use std::sync::Arc;
+
+impl Step<'_> {
+    /// False for a report that changes nothing: a repeated, late or foreign one.
+    pub(super) fn report(&mut self, report: &Report) -> bool {
+        let Some(execution) = self.live(report.execution) else { return false };
+        let Some(found) = self.state().occurrence(report.execution.occurrence) else { return false };
+        let id = found.execution_id(report.execution.ordinal, report.execution.attempt);
+        if id.check() != report.check {
+            return false;
+        }
+        match &report.event {
+            Event::Accepted => {
+                let fresh = execution.progress == Progress::Assigned;
+                if fresh {
+                    self.edit_execution(report.execution, |execution| {
+                        execution.progress = Progress::Accepted
+                    });
+                }
+                fresh
+            }
+            Event::Started { at } => {
+                let fresh = !matches!(execution.progress, Progress::Started(_));
+                if fresh {
+                    self.edit_execution(report.execution, |execution| {
+                        execution.progress = Progress::Started(*at)
+                    });
+                }
+                fresh
+            }
+            Event::Finished(outcome) => {
+                self.finish(report.execution, outcome);
+                true
+            }
+        }
+    }
+
+    /// The execution if this very attempt is open (invariant 5).
+    fn live(&self, name: ExecutionRef) -> Option<Execution> {
+        let found = self.state().occurrence(name.occurrence)?;
+        let execution = found.executions.get(usize::from(name.ordinal))?;
+        (execution.attempt == name.attempt && execution.is_live()).then_some(*execution)
+    }
+
+    fn edit_execution(&mut self, name: ExecutionRef, edit: impl FnOnce(&mut Execution)) {
+        self.ledger.state.edit_occurrence(name.occurrence, |found| {
+            if let Some(execution) = found.executions.get_mut(usize::from(name.ordinal)) {
+                edit(execution);
+            }
+        });
+    }
+
+    fn finish(&mut self, name: ExecutionRef, outcome: &Outcome) {
+        let Some(found) = self.state().occurrence(name.occurrence).cloned() else { return };
+        let Some(execution) = self.live(name) else { return };
+        self.keep_row(name, &found, &execution, outcome);
+        let job = self.state().job(found.job).cloned();
+        let policy = job.as_ref().map(|job| &job.rules.policy);
+        let again = policy.filter(|policy| {
+            outcome.verdict != Verdict::Succeeded
+                && outcome.verdict != Verdict::Cancelled
+                && !execution.cancel
+                && execution.attempt <= policy.retries
+        });
+        let progress = match again {
+            Some(policy) => Progress::Retrying(self.now + policy.backoff.wait(execution.attempt)),
+            None => Progress::Ended(outcome.verdict),
+        };
+        self.edit_execution(name, |execution| {
+            execution.progress = progress;
+            execution.lost_at = None;
+        });
+        self.count_outcome(found.job, outcome);
+        self.close_if_over(name.occurrence);
+    }
+
+    fn keep_row(&mut self, name: ExecutionRef, found: &Occurrence, execution: &Execution, outcome: &Outcome) {
+        let Some(job) = self.state().job(found.job) else { return };
+        let node = self.state().node(execution.node).map(|node| node.registration.name.clone());
+        let row = Finished {
+            job: job.uid,
+            job_name: job.name.clone(),
+            id: found.execution_id(name.ordinal, name.attempt),
+            execution: name,
+            origin: found.origin,
+            nominal: found.nominal,
+            decided_at: found.decided_at,
+            node: node.unwrap_or_default(),
+            outcome: outcome.clone(),
+        };
+        self.rows.push(HistoryRow::Finished(row));
+    }
+
+    fn count_outcome(&mut self, slot: JobSlot, outcome: &Outcome) {
+        let good = outcome.verdict == Verdict::Succeeded;
+        self.edit_job(slot, |job| {
+            let counters: &mut Counters = &mut job.counters;
+            if good {
+                counters.success_count += 1;
+                counters.last_success = counters.last_success.max(outcome.finished_at);
+            } else {
+                counters.error_count += 1;
+                counters.last_error = counters.last_error.max(outcome.finished_at);
+            }
+        });
+    }
+
+    /// Closes an open occurrence whose executions are all final, and starts what waited for that.
+    pub(super) fn close_if_over(&mut self, reference: OccurrenceRef) {
+        let Some(found) = self.state().occurrence(reference).cloned() else { return };
+        let verdicts: Option<Vec<Verdict>> = found
+            .executions
+            .iter()
+            .map(|execution| match execution.progress {
+                Progress::Ended(verdict) => Some(verdict),
+                _ => None,
+            })
+            .collect();
+        let Some(verdicts) = verdicts.filter(|_| found.turn == Turn::Open) else { return };
+        let status = status_of(&verdicts);
+        self.ledger.state.remove_occurrence(reference);
+        self.count(found.job, Turn::Open, -1);
+        self.edit_job(found.job, |job| job.counters.status = status);
+        self.next_in_queue(found.job);
+        if status == Status::Success {
+            self.start_dependents(&found);
+            self.delete_if_ephemeral(found.job);
+        }
+    }
+
+    fn next_in_queue(&mut self, slot: JobSlot) {
+        let Some(job) = self.state().job(slot).cloned().filter(|job| job.open == 0 && job.queued > 0) else {
+            return;
+        };
+        let oldest = self
+            .state()
+            .occurrences_of(slot)
+            .find(|(_, found)| found.turn == Turn::Queued)
+            .map(|(reference, _)| reference);
+        let Some(reference) = oldest else { return };
+        let now = self.now;
+        self.ledger.state.edit_occurrence(reference, |found| {
+            found.turn = Turn::Unplaced(0);
+            found.startable_at = now;
+            found.gives_up_at = now + job.rules.policy.catchup_window;
+        });
+        self.count(slot, Turn::Queued, -1);
+    }
+
+    fn start_dependents(&mut self, parent: &Occurrence) {
+        let children: Vec<JobSlot> = self.state().children_of(parent.job).collect();
+        for slot in children {
+            let Some(child) = self.state().job(slot).cloned() else { continue };
+            let timing = &child.rules.timing;
+            let early = timing.starts_at.is_some_and(|starts_at| self.now < starts_at);
+            let over = timing.expires_at.is_some_and(|expires_at| self.now > expires_at);
+            let origin = Origin::Dependent(parent.id);
+            if timing.disabled || early || over {
+                self.skip_one(slot, origin, self.now, SkipReason::Disabled);
+            } else {
+                self.ledger.state.insert_requested(Requested { job: slot, origin, nominal: self.now });
+            }
+        }
+    }
+
+    fn delete_if_ephemeral(&mut self, slot: JobSlot) {
+        let ephemeral = self.state().job(slot).is_some_and(|job| job.rules.policy.ephemeral);
+        if ephemeral && self.state().children_of(slot).next().is_none() {
+            self.remove_job(slot, false);
+        }
+    }
+
+    /// An execution of a silent agent is given up.
+    pub(super) fn lose(&mut self, name: ExecutionRef) -> bool {
+        let Some(execution) = self.live(name) else { return false };
+        let started_at = match execution.progress {
+            Progress::Started(at) => at,
+            _ => Time::EPOCH,
+        };
+        let outcome = Outcome {
+            verdict: Verdict::Lost,
+            started_at,
+            finished_at: self.now,
+            code: None,
+            error: "the agent or its journal is gone: nobody knows how this execution ended".into(),
+            tail: Arc::from([]),
+            output_bytes: 0,
+        };
+        self.finish(name, &outcome);
+        true
+    }
+
+    pub(super) fn cancel_occurrence(&mut self, reference: OccurrenceRef) -> Result<Reply, Refusal> {
+        let found = self.state().occurrence(reference).ok_or(Refusal::NotOpen)?;
+        if found.turn == Turn::Open {
+            self.cancel_executions(reference);
+        } else {
+            self.close_unstarted(reference, SkipReason::Cancelled);
+        }
+        Ok(Reply::Done)
+    }
+}
+
+fn status_of(verdicts: &[Verdict]) -> Status {
+    let good = verdicts.iter().filter(|verdict| **verdict == Verdict::Succeeded).count();
+    match good {
+        _ if good == verdicts.len() => Status::Success,
+        0 => Status::Failed,
+        _ => Status::PartiallyFailed,
+    }
+}

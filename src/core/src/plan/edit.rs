@@ -1,0 +1,68 @@
+//! What a client's write becomes before it is proposed: the parts that apply may not compute.
+
+use super::due;
+use crate::command::{Counters, Decision, PutJob, Stretch};
+use crate::ids::JobUid;
+use crate::job::{Job, JobError};
+use crate::placement::Pending;
+use crate::rules::Rules;
+use crate::state::State;
+use crate::state::record::JobRecord;
+use crate::time::{Span, Time};
+use std::sync::Arc;
+
+/// A client's wish to store a job.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The definition, validated.
+    pub job: Arc<Job>,
+    /// The same, encoded.
+    pub definition: Arc<[u8]>,
+    /// A fresh random uid, used if the name is new.
+    pub uid: JobUid,
+    /// A safe update: the revision that the job must have.
+    pub expected: Option<u32>,
+    /// Counters that come with a restored job.
+    pub counters: Option<Counters>,
+}
+
+/// Completes a submission with all that depends on schedules and the present time, as seen in `state`.
+pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, JobError> {
+    let rules = Rules::of(&submission.job)?;
+    let found = state.job_named(&submission.job.name);
+    let retimed = found.filter(|(_, old)| old.rules.timing != rules.timing);
+    let mut due = Vec::new();
+    let mut passed = None;
+    if let Some((slot, old)) = retimed {
+        if state.held_since().is_none() {
+            due = due::decide(state, slot, now, usize::MAX, &mut Pending::default());
+        }
+        passed = passed_over(state, old, &due, now);
+    }
+    let anchor = match found {
+        Some((_, old)) if retimed.is_none() => old.anchor,
+        _ => now.floor_second(),
+    };
+    Ok(PutJob {
+        seen: submission.expected.unwrap_or_else(|| found.map_or(0, |(_, old)| old.revision)),
+        strict: submission.expected.is_some(),
+        next_due: rules.timing.next(now, anchor, state.default_zone()),
+        job: submission.job,
+        definition: submission.definition,
+        uid: submission.uid,
+        due,
+        passed,
+        counters: submission.counters,
+    })
+}
+
+/// The ticks of the old timing that neither were decided nor will be by `due`.
+fn passed_over(state: &State, old: &JobRecord, due: &[Decision], now: Time) -> Option<Stretch> {
+    let decided = due.iter().map(|decision| decision.kind.last()).max().unwrap_or(old.cursor);
+    let after = decided.max(old.cursor);
+    let mut timing = old.rules.timing.clone();
+    timing.disabled = false;
+    let from = timing.next(after, old.anchor, state.default_zone()).filter(|from| *from <= now)?;
+    let (count, to) = timing.stretch(from - Span::from_nanos(1), now, old.anchor, state.default_zone());
+    Some(Stretch { from, to: to.unwrap_or(from), count: count.max(1) })
+}

@@ -1,0 +1,158 @@
+//! The digest: one hash for each record, summed, so that a change costs one record and order costs nothing.
+//!
+//! The bytes hashed here are a format of their own: a change of them changes the digest's version.
+
+use super::record::{
+    Execution, JobRecord, NodeRecord, Occurrence, Progress, Remembered, Requested, Staged, Turn,
+};
+use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, RequestId};
+use crate::time::Time;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Two states are compared only under the same version.
+pub const DIGEST_VERSION: u32 = 1;
+
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn new(kind: u8) -> Bytes {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(kind);
+        Bytes(bytes)
+    }
+
+    fn number(mut self, number: impl Into<u128>) -> Bytes {
+        self.0.extend_from_slice(&number.into().to_le_bytes());
+        self
+    }
+
+    fn small(mut self, number: impl Into<u64>) -> Bytes {
+        self.0.extend_from_slice(&number.into().to_le_bytes());
+        self
+    }
+
+    fn time(self, time: Time) -> Bytes {
+        self.small(time.nanos() as u64)
+    }
+
+    fn text(mut self, text: &[u8]) -> Bytes {
+        self = self.small(text.len() as u64);
+        self.0.extend_from_slice(text);
+        self
+    }
+
+    fn hash(self) -> u128 {
+        xxh3_128(&self.0)
+    }
+}
+
+pub(super) fn job(slot: JobSlot, job: &JobRecord) -> u128 {
+    let counters = &job.counters;
+    Bytes::new(1)
+        .small(slot.0)
+        .number(job.uid.0)
+        .text(job.name.as_bytes())
+        .small(job.generation)
+        .small(job.revision)
+        .text(&job.definition)
+        .time(job.cursor)
+        .time(job.next_due)
+        .time(job.anchor)
+        .time(job.floor)
+        .small(u64::from(job.held))
+        .small(job.parent.map_or(u64::MAX, |parent| u64::from(parent.0)))
+        .small(counters.success_count)
+        .small(counters.error_count)
+        .time(counters.last_success)
+        .time(counters.last_error)
+        .small(counters.status.number())
+        .small(job.open)
+        .small(job.queued)
+        .hash()
+}
+
+pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u128 {
+    let turn = match occurrence.turn {
+        Turn::Queued => 0,
+        Turn::Unplaced(_) => 1,
+        Turn::Open => 2,
+    };
+    let head = Bytes::new(2)
+        .small(reference.index)
+        .small(reference.position)
+        .small(occurrence.job.0)
+        .number(occurrence.id.0)
+        .time(occurrence.nominal)
+        .time(occurrence.decided_at)
+        .small(turn as u64)
+        .time(occurrence.startable_at)
+        .time(occurrence.gives_up_at);
+    occurrence.executions.iter().fold(head, execution).hash()
+}
+
+fn execution(bytes: Bytes, execution: &Execution) -> Bytes {
+    let (progress, time) = match execution.progress {
+        Progress::Assigned => (0, Time::EPOCH),
+        Progress::Accepted => (1, Time::EPOCH),
+        Progress::Started(at) => (2, at),
+        Progress::Retrying(due) => (3, due),
+        Progress::Ended(verdict) => (4 + u64::from(verdict.number()), Time::EPOCH),
+    };
+    bytes
+        .small(execution.attempt)
+        .small(execution.node.0)
+        .small(progress)
+        .time(time)
+        .time(execution.startable_at)
+        .small(u64::from(execution.cancel))
+        .time(execution.lost_at.unwrap_or(Time::NEVER))
+}
+
+pub(super) fn requested(requested: &Requested) -> u128 {
+    let (kind, cause) = requested.origin.parts();
+    Bytes::new(3).small(requested.job.0).small(kind).number(cause).time(requested.nominal).hash()
+}
+
+pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
+    let registration = &node.registration;
+    let head = Bytes::new(4)
+        .small(slot.0)
+        .number(registration.node.0)
+        .text(registration.name.as_bytes())
+        .number(registration.journal.0)
+        .number(registration.boot.0)
+        .small(registration.slots)
+        .small(u64::from(registration.server))
+        .text(registration.address.as_bytes())
+        .small(node.mark.number())
+        .time(node.marked_at);
+    registration
+        .tags
+        .iter()
+        .fold(head, |bytes, (tag, value)| bytes.text(tag.as_bytes()).text(value.as_bytes()))
+        .hash()
+}
+
+pub(super) fn remembered(request: RequestId, remembered: &Remembered) -> u128 {
+    Bytes::new(5).number(request.0).time(remembered.at).hash()
+}
+
+pub(super) fn staged(import: RequestId, staged: &Staged) -> u128 {
+    Bytes::new(6).number(import.0).time(staged.touched_at).small(staged.jobs.len() as u64).hash()
+}
+
+pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
+    Bytes::new(7)
+        .number(cluster.founding.cluster.0)
+        .small(cluster.founding.incarnation.0)
+        .text(cluster.founding.default_zone.as_bytes())
+        .text(cluster.founding.zone_data.as_bytes())
+        .small(u64::from(cluster.paused))
+        .time(cluster.held_since.unwrap_or(Time::NEVER))
+        .time(cluster.floor)
+        .hash()
+}
+
+pub(super) fn free(slot: JobSlot, generation: u32) -> u128 {
+    Bytes::new(8).small(slot.0).small(generation).hash()
+}

@@ -1,0 +1,231 @@
+//! Reading the state: what plans, placements, the API and snapshots may ask.
+
+use super::record::{
+    Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Requested, Staged, Timer,
+};
+use super::{Slot, State};
+use crate::command::PutJob;
+use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::schedule::Zone;
+use crate::time::Time;
+use std::ops::Bound;
+use std::sync::Arc;
+
+impl State {
+    /// The time of the last entry: no decision is taken on an earlier one.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// Index of the last applied entry.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// The sum of all records' hashes. Equal on all servers at equal `applied` (invariant 7).
+    pub fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// How many records apply has read or written so far.
+    pub fn touched(&self) -> u64 {
+        self.touched
+    }
+
+    /// The cluster, once founded.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// The zone of jobs that name none.
+    pub fn default_zone(&self) -> &Zone {
+        &self.default_zone
+    }
+
+    /// Whether submissions are refused.
+    pub fn is_paused(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.paused)
+    }
+
+    /// Since when all ticks are held, if they are.
+    pub fn held_since(&self) -> Option<Time> {
+        self.cluster.as_ref().and_then(|cluster| cluster.held_since)
+    }
+
+    /// Up to where this job's ticks are passed over as held.
+    pub fn floor_of(&self, job: &JobRecord) -> Time {
+        self.cluster.as_ref().map_or(job.floor, |cluster| cluster.floor.max(job.floor))
+    }
+
+    /// How many jobs live.
+    pub fn job_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The job in this slot.
+    pub fn job(&self, slot: JobSlot) -> Option<&Arc<JobRecord>> {
+        match self.jobs.get(slot.0 as usize) {
+            Some(Slot::Living(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// Where the job of this name is.
+    pub fn slot_of(&self, name: &str) -> Option<JobSlot> {
+        self.names.get(name).copied()
+    }
+
+    /// The job of this name.
+    pub fn job_named(&self, name: &str) -> Option<(JobSlot, &Arc<JobRecord>)> {
+        let slot = self.slot_of(name)?;
+        self.job(slot).map(|record| (slot, record))
+    }
+
+    /// The jobs by name, from the first name after `after`.
+    pub fn jobs_by_name(
+        &self,
+        after: Option<&str>,
+    ) -> impl DoubleEndedIterator<Item = (JobSlot, &Arc<JobRecord>)> {
+        let start: Bound<&str> = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names
+            .range::<_, str>((start, Bound::Unbounded))
+            .filter_map(|(_, slot)| self.job(*slot).map(|record| (*slot, record)))
+    }
+
+    /// The jobs that this job's success starts, by slot.
+    pub fn children_of(&self, parent: JobSlot) -> impl Iterator<Item = JobSlot> + '_ {
+        self.children.range((parent, JobSlot(0))..=(parent, JobSlot(u32::MAX))).map(|(_, child)| *child)
+    }
+
+    /// Jobs whose next due time the leader must compute anew.
+    pub fn to_replan(&self) -> impl Iterator<Item = JobSlot> + '_ {
+        self.replan.iter().copied()
+    }
+
+    /// Whether the leader must compute this job's next due time anew.
+    pub fn must_replan(&self, job: JobSlot) -> bool {
+        self.replan.contains(&job)
+    }
+
+    /// An occurrence that is not over.
+    pub fn occurrence(&self, reference: OccurrenceRef) -> Option<&Arc<Occurrence>> {
+        self.occurrences.get(&reference)
+    }
+
+    /// All occurrences that are not over, oldest decision first.
+    pub fn occurrences(&self) -> impl Iterator<Item = (OccurrenceRef, &Arc<Occurrence>)> {
+        self.occurrences.iter().map(|(reference, occurrence)| (*reference, occurrence))
+    }
+
+    /// The occurrences of a job that are not over, oldest first.
+    pub fn occurrences_of(&self, job: JobSlot) -> impl Iterator<Item = (OccurrenceRef, &Arc<Occurrence>)> {
+        let last = OccurrenceRef { index: u64::MAX, position: u32::MAX };
+        self.by_job
+            .range((job, OccurrenceRef::default())..=(job, last))
+            .filter_map(|(_, reference)| self.occurrences.get(reference).map(|found| (*reference, found)))
+    }
+
+    /// What is or may be on a node.
+    pub fn executions_on(&self, node: NodeSlot) -> impl Iterator<Item = ExecutionRef> + '_ {
+        let next = NodeSlot(node.0.saturating_add(1));
+        self.by_node
+            .range((node, ExecutionRef::default())..(next, ExecutionRef::default()))
+            .map(|(_, found)| *found)
+    }
+
+    /// A requested run that waits for its decision, with its place on the agenda.
+    pub fn requested(&self, job: JobSlot, origin: Origin) -> Option<(u64, Requested)> {
+        let place = *self.requested.get(&(job, origin))?;
+        match self.agenda.get(&place) {
+            Some(Item::Decide(requested)) => Some((place, *requested)),
+            _ => None,
+        }
+    }
+
+    /// What the leader has to do, after a place on the agenda.
+    pub fn agenda_after(&self, place: u64) -> impl Iterator<Item = (u64, Item)> + '_ {
+        self.agenda.range((Bound::Excluded(place), Bound::Unbounded)).map(|(place, item)| (*place, *item))
+    }
+
+    /// The item at a place on the agenda.
+    pub fn agenda_item(&self, place: u64) -> Option<Item> {
+        self.agenda.get(&place).copied()
+    }
+
+    /// What the leader has to do at an instant, earliest first.
+    pub fn timers(&self) -> impl Iterator<Item = (Time, Timer)> + '_ {
+        self.timers.iter().copied()
+    }
+
+    /// A node.
+    pub fn node(&self, slot: NodeSlot) -> Option<&Arc<NodeRecord>> {
+        self.nodes.get(slot.0 as usize)
+    }
+
+    /// How many live executions a node has.
+    pub fn load(&self, slot: NodeSlot) -> u32 {
+        self.loads.get(slot.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// Where the node of this id is.
+    pub fn node_slot(&self, id: NodeId) -> Option<NodeSlot> {
+        self.node_ids.get(&id).copied()
+    }
+
+    /// Where the node that last had this name is.
+    pub fn node_named(&self, name: &str) -> Option<NodeSlot> {
+        self.node_names.get(name).copied()
+    }
+
+    /// All nodes that ever registered.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeSlot, &Arc<NodeRecord>)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeSlot(index as u32), node))
+    }
+
+    /// What was answered to a request.
+    pub fn remembered(&self, request: RequestId) -> Option<&Arc<Remembered>> {
+        self.remembered.get(&request)
+    }
+
+    /// An import in the making.
+    pub fn staged(&self, import: RequestId) -> Option<&Arc<Staged>> {
+        self.staged.get(&import)
+    }
+
+    /// Everything, as plain values: what a snapshot stores. Jobs stand before what names them.
+    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let jobs = self.jobs.iter().enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Living(record) => Some(Record::Job(JobSlot(index as u32), JobRecord::clone(record))),
+            Slot::Free(_) => None,
+        });
+        let free = self.free.iter().filter_map(|slot| match self.jobs.get(slot.0 as usize) {
+            Some(Slot::Free(generation)) => Some(Record::Free(*slot, *generation)),
+            _ => None,
+        });
+        let requested = self.agenda.iter().filter_map(|(place, item)| match item {
+            Item::Decide(requested) => Some(Record::Requested(*place, *requested)),
+            _ => None,
+        });
+        let staged = self.staged.iter().flat_map(|(import, staged)| {
+            staged.jobs.iter().map(|job| Record::Staged(*import, staged.touched_at, PutJob::clone(job)))
+        });
+        let occurrences = self
+            .occurrences
+            .iter()
+            .map(|(reference, found)| Record::Occurrence(*reference, Occurrence::clone(found)));
+        let remembered = self
+            .remembered
+            .iter()
+            .map(|(request, found)| Record::Remembered(*request, Remembered::clone(found)));
+        let nodes = self.nodes().map(|(slot, node)| Record::Node(slot, NodeRecord::clone(node)));
+        let cluster = self.cluster.iter().cloned().map(Record::Cluster);
+        cluster
+            .chain(jobs)
+            .chain(free)
+            .chain(nodes)
+            .chain(occurrences)
+            .chain(requested)
+            .chain(remembered)
+            .chain(staged)
+    }
+}

@@ -1,0 +1,62 @@
+//! The only owner of listeners and dials.
+//!
+//! - Does: binds, connects, with the time limits that every outward call has.
+//! - Owns: the settings of connections between nodes.
+//! - Never: knows what is said on them.
+//! - Fails: naming the address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a connection may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A silent connection is asked after this long whether anybody is there ...
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// ... and given up when this long nobody answers: a dead node is known within 5 s.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What went wrong with an address.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing can listen there.
+    #[error("cannot listen on {address} for {purpose}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What for.
+        purpose: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address cannot be dialled.
+    #[error("cannot dial '{address}'")]
+    Dial {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: tonic::transport::Error,
+    },
+}
+
+/// Listens; `purpose` is for the error.
+pub async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, purpose, source })
+}
+
+/// Connects to another node's calls, `host:port`.
+pub async fn dial(address: &str) -> Result<Channel, Error> {
+    let failed = |source| Error::Dial { address: address.to_owned(), source };
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(failed)?;
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+        .map_err(failed)
+}

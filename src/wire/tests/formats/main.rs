@@ -1,0 +1,11 @@
+//! The formats seen from outside: round trips, fixed bytes, sizes, hostile bytes.
+//!
+//! One binary, because each would link the same code again.
+
+mod any_of;
+mod golden;
+mod hostile;
+mod round_trips;
+mod sizes;
+mod states;
+mod values;

@@ -1,0 +1,137 @@
+//! Every value survives its bytes, and equal values have equal bytes.
+
+use crate::{any_of, values};
+use dkron_core::state::record::{Record, Turn};
+use dkron_wire::entry::{
+    ENTRY_OVERHEAD_BYTES, Stamp, decode_batch, decode_own_batch, encode_batch, entry_bytes,
+};
+use dkron_wire::snapshot::{Reader, Writer};
+use dkron_wire::{WireError, definition, delivery, history, raft, reply, state};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prost::Message;
+
+proptest! {
+    #[test]
+    fn a_definition_survives_its_bytes(job in any_of::job()) {
+        let bytes = definition::encode(&job);
+        prop_assert_eq!(definition::encode(&job.clone()), &bytes[..]);
+        prop_assert_eq!(definition::decode(&bytes), Ok(job));
+    }
+
+    #[test]
+    fn an_entry_survives_its_bytes(stamp in any_of::stamp(), batch in any_of::batch()) {
+        let bytes = encode_batch(stamp, &batch);
+        prop_assert_eq!(decode_own_batch(stamp, &bytes), Ok(batch.clone()));
+        prop_assert_eq!(decode_batch(&bytes), Ok((stamp, batch)));
+    }
+
+    #[test]
+    fn an_entry_is_never_longer_than_the_estimate_of_its_commands(
+        stamp in any_of::stamp(),
+        batch in any_of::batch(),
+    ) {
+        let estimate = ENTRY_OVERHEAD_BYTES + batch.commands.iter().map(entry_bytes).sum::<usize>();
+        let actual = encode_batch(stamp, &batch).len();
+        prop_assert!(actual <= estimate, "{} > {}", actual, estimate);
+    }
+
+    #[test]
+    fn what_is_said_to_an_agent_survives_its_message(said in any_of::to_agent()) {
+        let bytes = delivery::to_agent_to_wire(&said).encode_to_vec();
+        let message = delivery::service::ToAgent::decode(&bytes[..]).expect("a message");
+        prop_assert_eq!(delivery::to_agent(message), Ok(said));
+    }
+
+    #[test]
+    fn what_an_agent_says_survives_its_message(said in any_of::from_agent()) {
+        let bytes = delivery::from_agent_to_wire(&said).encode_to_vec();
+        let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
+        prop_assert_eq!(delivery::from_agent(message), Ok(said));
+    }
+
+    #[test]
+    fn a_history_row_survives_its_bytes(row in any_of::history_row()) {
+        prop_assert_eq!(history::decode_row(&history::encode_row(&row)), Ok(row));
+    }
+
+    #[test]
+    fn what_consensus_keeps_survives_its_bytes(
+        entry in any_of::log_entry(),
+        membership in any_of::membership(),
+        leader in any_of::leader(),
+        committed in any::<bool>(),
+    ) {
+        let vote = raft::Vote { leader, committed };
+        prop_assert_eq!(raft::decode_vote(&raft::encode_vote(&vote)), Ok(vote));
+        prop_assert_eq!(raft::decode_log_id(&raft::encode_log_id(entry.id)), Ok(entry.id));
+        prop_assert_eq!(raft::decode_membership(&raft::encode_membership(&membership)), Ok(membership));
+        prop_assert_eq!(raft::decode_log_entry(&raft::encode_log_entry(&entry)[..]), Ok(entry));
+    }
+
+    #[test]
+    fn a_reply_survives_its_bytes(said in any_of::reply()) {
+        prop_assert_eq!(reply::decode_reply(&reply::encode_reply(&said)), Ok(said));
+    }
+
+    #[test]
+    fn a_record_of_the_state_survives_its_bytes(record in any_of::record()) {
+        prop_assert_eq!(state::decode_record(&state::encode_record(&record)[..]), Ok(record));
+    }
+
+    #[test]
+    fn a_snapshot_survives_its_file(header in any_of::header(), records in vec(vec(any::<u8>(), 0..200), 0..20)) {
+        let mut writer = Writer::new(Vec::new(), &header).expect("written");
+        for record in &records {
+            writer.push(record.clone()).expect("written");
+        }
+        let file = writer.finish().expect("written");
+        let mut reader = Reader::new(&file[..]).expect("a header");
+        prop_assert_eq!(reader.header(), &header);
+        let mut found = Vec::new();
+        while let Some(record) = reader.next_record().expect("whole") {
+            found.push(record.to_vec());
+        }
+        prop_assert_eq!(found, records);
+    }
+}
+
+#[test]
+fn an_entry_of_another_cluster_or_incarnation_is_refused_by_name() {
+    let (own, batch) = (values::stamp(), values::batch());
+    let foreign = Stamp { cluster: dkron_core::ids::ClusterId(9), ..own };
+    let refused = decode_own_batch(own, &encode_batch(foreign, &batch));
+    assert_eq!(refused, Err(WireError::ForeignCluster { found: foreign.cluster, own: own.cluster }));
+    let later = Stamp { incarnation: dkron_core::ids::Incarnation(9), ..own };
+    let refused = decode_own_batch(own, &encode_batch(later, &batch));
+    assert_eq!(
+        refused,
+        Err(WireError::ForeignIncarnation { found: later.incarnation, own: own.incarnation })
+    );
+}
+
+#[test]
+fn an_entry_of_a_newer_format_is_refused_by_name_whatever_follows() {
+    let mut bytes = encode_batch(values::stamp(), &values::batch());
+    assert_eq!(bytes[..2], [8, 1]);
+    bytes[1] = 7;
+    let refused = WireError::UnknownFormat { what: "entry", found: 7, known: 1 };
+    assert_eq!(decode_batch(&bytes), Err(refused.clone()));
+    // A field of this format with another type in the newer one.
+    bytes.extend([0x22, 1, 0]);
+    assert_eq!(decode_batch(&bytes), Err(refused));
+    assert!(matches!(decode_batch(&[]), Err(WireError::UnknownFormat { found: 0, .. })));
+}
+
+#[test]
+fn places_on_the_agenda_are_not_written() {
+    let mut records = values::records();
+    let Record::Occurrence(reference, mut occurrence) = records.swap_remove(3).1 else {
+        panic!("an occurrence")
+    };
+    occurrence.turn = Turn::Unplaced(0);
+    let without = state::encode_record(&Record::Occurrence(reference, occurrence.clone()));
+    occurrence.turn = Turn::Unplaced(9);
+    occurrence.executions[0].agenda = 9;
+    assert_eq!(state::encode_record(&Record::Occurrence(reference, occurrence)), without);
+}

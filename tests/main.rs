@@ -1,0 +1,5 @@
+//! The tests from outside: one binary, so that it is linked once. A module for each door.
+
+mod backup;
+mod cli;
+mod tidy;
