@@ -167,7 +167,8 @@ fn recover(store: &Store, candidate: &Candidate, newest: bool) -> Result<Option<
         return Ok(None);
     };
     if length > scan.end {
-        tracing::info!(path = %path.display(), bytes = length - scan.end, "the torn end of the history is cut off");
+        let bytes = length - scan.end;
+        tracing::info!(path = %path.display(), bytes, "the torn end of the history is cut off");
     }
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).open(path).at("open", path)?;
