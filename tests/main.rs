@@ -3,4 +3,5 @@
 mod agent;
 mod backup;
 mod cli;
+mod processors;
 mod tidy;
