@@ -23,7 +23,7 @@ struct Node {
 impl Node {
     fn start() -> Node {
         let data = tempfile::tempdir().expect("temporary folder");
-        let (port, calls) = (free_port(), free_port());
+        let (port, calls, bind) = (free_port(), free_port(), free_port());
         let stream = |name: &str| fs::File::create(data.path().join(name)).expect("a file");
         let daemon = Command::new(env!("CARGO_BIN_EXE_dkron"))
             .args([
@@ -35,6 +35,7 @@ impl Node {
             ])
             .args(["--data-dir".as_ref(), data.path().join("data").as_os_str()])
             .args([format!("--http-addr=127.0.0.1:{port}"), format!("--rpc-port={calls}")])
+            .arg(format!("--bind-addr=127.0.0.1:{bind}"))
             .stdin(Stdio::null())
             .stdout(stream("out"))
             .stderr(stream("err"))
