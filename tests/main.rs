@@ -4,5 +4,6 @@ mod agent;
 mod backup;
 mod cli;
 mod node;
+mod processors;
 mod supervised;
 mod tidy;

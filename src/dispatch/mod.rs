@@ -1,7 +1,7 @@
 //! Dispatch: one stream for each agent, orders out, reports in.
 //!
 //! - Does: registers agents that say hello, sends them the leader's orders, puts what they report into the
-//!   log, tells them what is settled, keeps the live output of what runs.
+//!   log, tells them what is settled, keeps the live output of what runs, has processors look at outputs.
 //! - Owns: the streams and the live outputs.
 //! - Never: decides what runs where; sends what is not committed (orders come from the leader's plan of the
 //!   committed state); settles what is not committed.
@@ -9,6 +9,7 @@
 //!   not answered.
 
 mod live;
+mod processor;
 mod service;
 mod streams;
 

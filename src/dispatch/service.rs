@@ -1,12 +1,13 @@
 //! One agent's stream from its hello to its end.
 
 use super::live::Live;
+use super::processor::{self, Processors, Subject};
 use super::streams::{QUEUE, Streams};
 use crate::history::History;
 use crate::raft::{Priority, Raft};
 use crate::task;
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Command, Event, Reply};
+use dkron_core::command::{Action, Command, Event, Reply, Report};
 use dkron_core::delivery::{FromAgent, ToAgent, Told};
 use dkron_core::execution::Outcome;
 use dkron_core::ids::{ClusterId, ExecutionId, NodeSlot};
@@ -30,6 +31,7 @@ pub struct Attendance {
     history: History,
     live: Live,
     streams: Streams,
+    processors: Processors,
     contacts: mpsc::Sender<NodeSlot>,
     serial: Arc<AtomicU64>,
 }
@@ -43,7 +45,8 @@ impl Attendance {
         dispatch: &super::Dispatch,
         contacts: mpsc::Sender<NodeSlot>,
     ) -> Attendance {
-        Attendance { raft, history, live, streams: dispatch.streams(), contacts, serial: Arc::default() }
+        let (streams, processors) = (dispatch.streams(), Processors::new());
+        Attendance { raft, history, live, streams, processors, contacts, serial: Arc::default() }
     }
 
     /// The nodes whose agents have a stream to this server.
@@ -109,12 +112,13 @@ impl Attendance {
     /// Commits reports; the ids of the executions whose outcomes are settled by that. An outcome that the
     /// state does not take (a repeated or late one) is settled as well: the log has seen it.
     async fn commit(&self, told: &[Told]) -> Result<Vec<ExecutionId>, Status> {
-        for Told { id, report } in told {
-            if let Event::Finished(outcome) = &report.event {
-                self.keep_output(*id, outcome).await?;
+        let mut reports: Vec<Report> = told.iter().map(|told| told.report.clone()).collect();
+        let subjects = self.subjects(&reports).await?;
+        for ((told, report), subject) in told.iter().zip(&mut reports).zip(subjects) {
+            if let Event::Finished(outcome) = &mut report.event {
+                self.keep_output(told.id, outcome, subject).await?;
             }
         }
-        let reports = told.iter().map(|told| told.report.clone()).collect();
         let command = Command { request: None, action: Action::Report(reports) };
         let answer = self.raft.propose(Priority::Report, command).await;
         let answer = answer.map_err(|error| Status::unavailable(error.to_string()))?;
@@ -123,9 +127,43 @@ impl Attendance {
         Ok(finished.map(|told| told.id).collect())
     }
 
-    /// Output beyond the tail is durable here before the outcome that speaks of it is in the log.
-    async fn keep_output(&self, id: ExecutionId, outcome: &Outcome) -> Result<(), Status> {
-        let Some(output) = self.live.take(id) else { return Ok(()) };
+    /// For each report the execution whose processors are to run, if it has any: one look for them all.
+    async fn subjects(&self, reports: &[Report]) -> Result<Vec<Option<Subject>>, Status> {
+        let finished = |report: &&Report| matches!(report.event, Event::Finished(_));
+        if reports.iter().filter(finished).count() == 0 {
+            return Ok(vec![None; reports.len()]);
+        }
+        // The names are enough; the outcomes stay here.
+        let named: Vec<_> =
+            reports.iter().map(|report| finished(&report).then_some(report.execution)).collect();
+        let look = move |ledger: &mut Ledger, _: &_| {
+            named.into_iter().map(|name| name.and_then(|name| Subject::of(ledger, name))).collect()
+        };
+        self.raft.look(look).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    /// Output beyond the tail is durable here before the outcome that speaks of it is in the log; where
+    /// processors put another in its place, the outcome speaks of that one, which it holds itself.
+    async fn keep_output(
+        &self,
+        id: ExecutionId,
+        outcome: &mut Outcome,
+        subject: Option<Subject>,
+    ) -> Result<(), Status> {
+        let output = self.live.take(id);
+        if let Some(subject) = subject {
+            let long = outcome.output_bytes > OUTPUT_TAIL_BYTES as u64;
+            let whole = output.as_ref().filter(|_| long).map(|output| output.bytes.clone());
+            let whole = whole.unwrap_or_else(|| match outcome.tail.is_empty() {
+                true => outcome.error.as_bytes().to_vec(),
+                false => outcome.tail.to_vec(),
+            });
+            if let Some(text) = self.processors.run(subject, outcome.clone(), whole).await {
+                processor::replace(outcome, &text);
+                return Ok(());
+            }
+        }
+        let Some(output) = output else { return Ok(()) };
         if outcome.output_bytes <= OUTPUT_TAIL_BYTES as u64 {
             return Ok(());
         }

@@ -15,6 +15,7 @@ use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -156,7 +157,11 @@ impl Rig {
         let data = Data::new();
         let agent = start(data.path(), env!("CARGO_BIN_EXE_dkron").into()).await;
         agent.inbox.send(welcome()).await.expect("the agent listens");
-        Rig { agent, data, streamed: BTreeMap::new(), ended: BTreeMap::new(), last: 0 }
+        // An orphan is known by its execution's id: those of two tests must differ, as in life.
+        static RIGS: AtomicU32 = AtomicU32::new(1);
+        let rigs = u128::from(RIGS.fetch_add(1, Ordering::Relaxed)) << 32;
+        let last = u128::from(std::process::id()) << 64 | rigs;
+        Rig { agent, data, streamed: BTreeMap::new(), ended: BTreeMap::new(), last }
     }
 
     pub(super) async fn say(&self, said: ToAgent) {

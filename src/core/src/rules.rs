@@ -56,6 +56,9 @@ pub struct Policy {
     pub lost_after: Span,
     /// Deleted after its first success.
     pub ephemeral: bool,
+    /// Whether something is done with its output: known here so that nobody reads the definition of a job
+    /// without processors for it.
+    pub processed: bool,
 }
 
 /// Which nodes a job runs on (Dkron's tags, `reference: Dkron tags.go`): all pairs must match.
@@ -109,6 +112,7 @@ impl Policy {
             start_deadline: job.start_deadline.unwrap_or(limits::START_DEADLINE),
             lost_after: job.lost_after.unwrap_or(limits::LOST_AFTER),
             ephemeral: job.ephemeral,
+            processed: !job.processors.is_empty(),
         }
     }
 }
