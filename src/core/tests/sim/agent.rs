@@ -344,7 +344,8 @@ impl World {
         }
         self.agents[agent].beats += 1;
         if self.agents[agent].welcomed {
-            self.send_home(agent, Message::Ping { agent });
+            let journal = self.agents[agent].journal_id;
+            self.send_home(agent, Message::Ping { agent, journal });
         } else {
             self.hello(agent);
         }
@@ -375,7 +376,7 @@ impl World {
         }
         self.agents[agent].heard = self.now;
         match message {
-            Message::Welcome => {
+            Message::Welcome { life } if self.is_life(agent, life) => {
                 self.agents[agent].welcomed = true;
                 if let Peer::Server(server) = from {
                     self.agents[agent].home = server;

@@ -72,6 +72,25 @@ impl Mutant {
         Mutant::AgentTakesForeignJournals,
     ];
 
+    /// What the report of a check that finds it begins with; anything else would be another fault.
+    pub(crate) fn found_by(self) -> &'static [&'static str] {
+        match self {
+            Mutant::StaleDecisionIsTaken => &["invariant 1", "invariant 2"],
+            Mutant::DispatchBeforeCommit => &["invariant 6"],
+            Mutant::SpoolDropsAnEntry => &["liveness", "invariant 5"],
+            Mutant::AcknowledgeBeforeCommit => &["invariant 5"],
+            Mutant::SpawnBeforeSync | Mutant::DoubledLaunchRunsTwice => &["invariant 5", "liveness"],
+            Mutant::DeposedLeaderActs => &["invariant 6", "invariant 7"],
+            Mutant::OldStateIsInstalled | Mutant::ApplyReadsTheClock => &["invariant 7"],
+            Mutant::LostProposalIsDone => &["liveness", "invariant 8"],
+            Mutant::RetriesAreForgotten => &["liveness"],
+            Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3", "liveness"],
+            Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
+            Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
+            Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5"],
+        }
+    }
+
     /// Whether its fault is in what an agent tells its supervisor: only the processes' own record counts then.
     pub(crate) fn is_of_agent(self) -> bool {
         matches!(self, Mutant::SpawnBeforeSync | Mutant::DoubledLaunchRunsTwice)
@@ -83,7 +102,7 @@ pub(crate) fn apply(mutant: Option<Mutant>, ledger: &mut Ledger, index: u64, bat
     match mutant {
         Some(Mutant::StaleDecisionIsTaken) => make_stale_fit(ledger, batch),
         Some(Mutant::EditForgetsWhatIsDue) => forget_due(ledger, batch),
-        Some(Mutant::HoldDoesNotStop) if ledger.state.held_since().is_some() => {
+        Some(Mutant::HoldDoesNotStop) if ledger.state.held_since().is_some() && !releases(batch) => {
             let held = ledger.state.held_since();
             set_held(ledger, None);
             let applied = ledger.apply(index, batch);
@@ -151,6 +170,10 @@ fn forget_due(ledger: &mut Ledger, batch: &Batch) {
             });
         }
     }
+}
+
+fn releases(batch: &Batch) -> bool {
+    batch.commands.iter().any(|command| matches!(command.action, Action::Release(_)))
 }
 
 fn set_held(ledger: &mut Ledger, held: Option<Time>) {
