@@ -13,7 +13,9 @@ use std::sync::Arc;
 /// One log entry: what was queued at the proposer at the time, under one stamp.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Batch {
-    /// The leader's wall clock when it proposed the entry. Apply never lets the state's time go back.
+    /// The leader's wall clock when it proposed the entry, but never before a time by which it computed one of
+    /// the commands: a clock set back in between would leave ticks between a job's cursor and its next due
+    /// time. Apply never lets the state's time go back.
     pub time: Time,
     /// In order.
     pub commands: Vec<Command>,

@@ -121,15 +121,19 @@ impl Step<'_> {
         let disabled = old.rules.timing.disabled;
         let reason = if disabled { SkipReason::Disabled } else { SkipReason::Edited };
         let passable = |tick: &Time| old.cursor < *tick && *tick <= self.now;
-        let passed = put.passed.filter(|stretch| passable(&stretch.from));
+        // What the proposer counted is for the schedule that it saw, and by its clock.
+        let seen = put.passed.filter(|_| put.seen == old.revision);
+        let counted = seen.filter(|stretch| passable(&stretch.from) && stretch.to <= self.now);
         let first = match disabled {
-            true => passed.filter(|_| put.seen == old.revision).map(|stretch| stretch.from),
+            true => seen.map(|stretch| stretch.from),
             false => Some(old.next_due),
         };
         let schedule = old.rules.timing.schedule.as_ref();
         let blind = old.needs_replan() || (disabled && schedule.is_some_and(Schedule::fires_ever));
         let (from, count) = match first.filter(passable) {
-            Some(first) => (first, passed.filter(|known| known.from == first).map_or(1, |known| known.count)),
+            Some(first) => {
+                (first, counted.filter(|known| known.from == first).map_or(1, |known| known.count))
+            }
             None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),
             None => return,
         };

@@ -7,6 +7,7 @@ use dkron_core::command::{Action, Command, Scope};
 use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::plan::edit::{self, Submission};
+use dkron_core::state::record::Turn;
 use dkron_core::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -267,15 +268,14 @@ impl World {
         self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
     }
 
-    /// Each run in a queue waits for a node as long as its window, one after the other: a queue that no node
-    /// may serve takes longer to come to rest than a simulation lasts.
-    pub(crate) fn want_nodes_for_queues(&mut self) {
-        let documents: Vec<Document> = self.clients.book.values().cloned().collect();
-        for document in documents {
-            let edited = jobs::for_any_node(&document);
-            self.clients.book.insert(edited.job.name.clone(), edited.clone());
-            if edited.definition != document.definition {
-                self.want(Wish::Put { document: edited, expected: None });
+    /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer than
+    /// a simulation lasts.
+    pub(crate) fn cancel_long_queues(&mut self) {
+        let state = self.checks.witness.state.clone();
+        for (slot, _) in state.jobs_by_name(None) {
+            let queued = state.occurrences_of(slot).filter(|(_, found)| found.turn == Turn::Queued);
+            for (occurrence, _) in queued.skip(3) {
+                self.want(Wish::Cancel(occurrence));
             }
         }
     }

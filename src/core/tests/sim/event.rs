@@ -3,7 +3,7 @@
 use crate::mutants::Mutant;
 use dkron_core::command::Report;
 use dkron_core::delivery::Launch;
-use dkron_core::ids::{ExecutionId, ExecutionRef, RequestId};
+use dkron_core::ids::{ExecutionId, ExecutionRef, JournalId, RequestId};
 use dkron_core::node::Registration;
 
 /// Somebody with an address.
@@ -24,12 +24,15 @@ pub(crate) enum Message {
     },
     Ping {
         agent: usize,
+        journal: JournalId,
     },
     Reports {
         agent: usize,
         reports: Vec<(ExecutionId, Report)>,
     },
-    Welcome,
+    Welcome {
+        life: u64,
+    },
     HelloAgain,
     Pong,
     Launch(Box<Launch>),
@@ -103,6 +106,11 @@ pub(crate) enum Event {
         life: u64,
     },
     AgentBeats {
+        agent: usize,
+        life: u64,
+    },
+    /// Its process is killed, with what is not yet durable.
+    AgentDies {
         agent: usize,
         life: u64,
     },

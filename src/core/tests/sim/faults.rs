@@ -141,13 +141,13 @@ impl World {
             self.want(Wish::Release(Scope::Jobs(vec![name])));
         }
         self.want_nodes_alive();
-        self.want_nodes_for_queues();
     }
 
     /// Ticks end; what is under way goes on to its end.
     pub(crate) fn rest(&mut self) {
         self.check_punctual();
         self.phase = Phase::Rest;
+        self.cancel_long_queues();
         self.want(Wish::Hold(Scope::Cluster));
     }
 }

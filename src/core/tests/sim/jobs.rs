@@ -103,15 +103,6 @@ fn tags(chance: &mut Chance) -> dkron_core::job::Words {
     chance.pick(&SELECTORS).iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The same job; one with a queue on any node.
-pub(crate) fn for_any_node(before: &Document) -> Document {
-    let mut job = Job::clone(&before.job);
-    if job.concurrency == Concurrency::Queue && job.tags.contains_key("zone") {
-        job.tags = [("dc".to_owned(), "one:1".to_owned())].into();
-    }
-    document(job)
-}
-
 /// The same job with something changed.
 pub(crate) fn edited(chance: &mut Chance, document_before: &Document) -> Document {
     let mut job = Job::clone(&document_before.job);

@@ -10,6 +10,7 @@ use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::plan::{Order, Planner, Token};
 use dkron_core::state::State;
+use dkron_core::state::record::NodeRecord;
 use dkron_core::time::{Span, Time};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub(crate) struct Lead {
     /// The life and journal of each agent that said hello.
     streams: BTreeMap<NodeId, (u64, JournalId)>,
     since: Time,
+    /// The latest time by which a client's write was computed: no entry is stamped before it.
+    computed: Time,
     next_turn: Time,
 }
 
@@ -46,7 +49,7 @@ enum Purpose {
     Plan(Token),
     Client(RequestId),
     Reports { agent: usize, ended: Vec<ExecutionId> },
-    Hello { agent: usize },
+    Hello { agent: usize, life: u64 },
     Nobody,
 }
 
@@ -78,6 +81,7 @@ impl Lead {
             heard: BTreeMap::new(),
             streams: BTreeMap::new(),
             since,
+            computed: Time::EPOCH,
             next_turn: Time::NEVER,
         }
     }
@@ -158,9 +162,9 @@ impl World {
             (Purpose::Reports { agent, ended }, Some(_)) if !ended.is_empty() => {
                 self.send(Peer::Server(server), Peer::Agent(agent), Message::Settled(ended));
             }
-            (Purpose::Hello { agent }, Some(Reply::Registered(node))) => {
+            (Purpose::Hello { agent, life }, Some(Reply::Registered(node))) => {
                 lead.planner.contact(&at.ledger.state, *node);
-                self.send(Peer::Server(server), Peer::Agent(agent), Message::Welcome);
+                self.send(Peer::Server(server), Peer::Agent(agent), Message::Welcome { life });
             }
             _ => {}
         }
@@ -239,9 +243,10 @@ impl World {
         if !self.leads(server, term) {
             return;
         }
-        let time = self.servers[server].clock.shows(self.now);
+        let shown = self.servers[server].clock.shows(self.now);
         let Some(lead) = &mut self.servers[server].lead else { return };
         lead.flushing = false;
+        let time = shown.max(lead.computed);
         let (commands, purposes): (Vec<_>, Vec<_>) = std::mem::take(&mut lead.queue).into_iter().unzip();
         match self.propose(server, term, Batch { time, commands }) {
             Some(ticket) => {
@@ -339,12 +344,16 @@ impl World {
                     }
                 }
                 let action = Action::Register(registration);
-                self.enqueue(server, Command { request: None, action }, Purpose::Hello { agent });
+                self.enqueue(server, Command { request: None, action }, Purpose::Hello { agent, life });
             }
-            Message::Ping { agent } => self.ping(server, agent),
+            Message::Ping { agent, journal } => self.ping(server, agent, journal),
             Message::Reports { agent, reports } => self.reported(server, agent, reports),
             Message::Ask(request) => {
+                let shown = self.servers[server].clock.shows(self.now);
                 if let Some(command) = self.command_of(server, request) {
+                    if let Some(lead) = &mut self.servers[server].lead {
+                        lead.computed = lead.computed.max(shown);
+                    }
                     self.enqueue(server, command, Purpose::Client(request));
                 }
             }
@@ -359,13 +368,14 @@ impl World {
         }
     }
 
-    fn ping(&mut self, server: usize, agent: usize) {
+    fn ping(&mut self, server: usize, agent: usize, journal: JournalId) {
         self.note_heard(server, agent);
         let state = &self.servers[server].ledger.state;
         let node = state.node_slot(self.agents[agent].node).and_then(|slot| state.node(slot));
         let lead = self.servers[server].lead.as_ref();
         let strange = lead.is_none_or(|lead| !lead.streams.contains_key(&self.agents[agent].node));
-        if strange || node.is_none_or(|node| node.mark.is_gone()) {
+        let expected = |node: &NodeRecord| !node.mark.is_gone() && node.registration.journal == journal;
+        if strange || !node.is_some_and(|node| expected(node)) {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::HelloAgain);
         } else {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::Pong);

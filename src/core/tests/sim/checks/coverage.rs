@@ -8,6 +8,7 @@ use dkron_core::rules::Timing;
 use dkron_core::schedule::Zone;
 use dkron_core::state::record::JobRecord;
 use dkron_core::time::Time;
+use std::collections::BTreeSet;
 
 impl Checks {
     pub(super) fn check_coverage(&mut self, change: &Change<'_>) {
@@ -97,14 +98,22 @@ fn instants(timing: &Timing, job: &JobRecord, until: Time, zone: &Zone) -> Vec<T
     found
 }
 
+/// The nominal times of the entry's new occurrences, those included that it ended again (a lost journal).
 fn started_in(change: &Change<'_>, job: &JobRecord) -> Vec<Time> {
-    change
+    let ended = change.rows.iter().filter_map(|row| match row {
+        HistoryRow::Finished(row) if row.job == job.uid && row.origin == Origin::Schedule => Some(row),
+        _ => None,
+    });
+    let ended = ended.filter(|row| row.execution.occurrence.index == change.index);
+    let ended: BTreeSet<Time> = ended.map(|row| row.nominal).collect();
+    let open: BTreeSet<Time> = change
         .after
         .occurrences()
         .filter(|(reference, found)| reference.index == change.index && found.origin == Origin::Schedule)
         .filter(|(_, found)| change.after.job(found.job).is_some_and(|owner| owner.uid == job.uid))
         .map(|(_, found)| found.nominal)
-        .collect()
+        .collect();
+    open.union(&ended).copied().collect()
 }
 
 /// The entry's records on ticks that were not decided before: not those that end an occurrence.

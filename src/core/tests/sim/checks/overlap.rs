@@ -46,13 +46,13 @@ impl Checks {
             let Some(after) = job.after else { continue };
             let concurrency = after.rules.policy.concurrency;
             let changed = self.overlap.changed.entry(after.uid).or_insert((concurrency, change.index));
-            if changed.0 != concurrency {
-                *changed = (concurrency, change.index);
-            }
             let exclusive = concurrency != Concurrency::Allow;
             let entry = self.overlap.epochs.entry(after.uid).or_insert((exclusive, 0));
             // Several edits in one entry may have been there and back again.
-            let edits = job.before.map_or(1, |before| after.revision - before.revision);
+            let edits = job.before.map_or(1, |before| after.revision.saturating_sub(before.revision));
+            if changed.0 != concurrency || edits > 1 {
+                *changed = (concurrency, change.index);
+            }
             if entry.0 != exclusive || edits > 1 {
                 *entry = (exclusive, entry.1 + 1);
                 self.overlap.unclear.insert(after.uid);
