@@ -83,7 +83,7 @@ impl Mutant {
             Mutant::DoubledLaunchRunsTwice => &["invariant 5"],
             Mutant::DeposedLeaderActs => &["invariant 6", "invariant 7"],
             Mutant::OldStateIsInstalled | Mutant::ApplyReadsTheClock => &["invariant 7"],
-            Mutant::LostProposalIsDone => &["liveness", "invariant 8"],
+            Mutant::LostProposalIsDone => &["liveness"],
             Mutant::RetriesAreForgotten => &["liveness"],
             Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3"],
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
