@@ -16,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The store, and where its writer goes on.
 pub(super) struct Opened {
@@ -96,10 +97,22 @@ fn finish(mut store: Store, found: Vec<Candidate>) -> Result<Opened> {
     Ok(Opened { store: Arc::new(store), segment, end, applied })
 }
 
+/// Tries for a lock, and the pause between two of them: two seconds in all.
+const LOCK_TRIES: usize = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&path).at("open", &path)?;
+    // A child that this process is just starting holds a copy of every open file until it has begun: a lock that
+    // was let go a moment ago may still be held that long.
+    for _ in 0..LOCK_TRIES {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(_) => Err(Error::InUse { path: folder.to_path_buf() }),

@@ -83,6 +83,9 @@ impl Step<'_> {
         if put.strict && put.seen != revision {
             return Err(Refusal::Changed(revision));
         }
+        if self.is_same(slot, put) {
+            return Ok(Reply::Stored { job: slot, revision, created: false });
+        }
         if put.seen == revision {
             for decision in put.due.iter().filter(|decision| decision.job == slot) {
                 self.decide(decision);
@@ -111,6 +114,11 @@ impl Step<'_> {
             }
         });
         Ok(Reply::Stored { job: slot, revision: revision + 1, created: false })
+    }
+
+    /// Whether the job is just posted again: no edit, so that decisions in flight still fit at any rate of it.
+    fn is_same(&self, slot: JobSlot, put: &PutJob) -> bool {
+        put.counters.is_none() && self.state().job(slot).is_some_and(|job| job.definition == put.definition)
     }
 
     /// The ticks between the old cursor and now that nobody decided become one record (invariant 3). It begins

@@ -163,6 +163,9 @@ impl Planner {
         plan.more = taken.len() == limits::DECISIONS_MAX;
         let (mut on_time, mut late) = (Vec::new(), Vec::new());
         for job in taken {
+            if self.proposed.contains(&Subject::Tick(job)) {
+                continue; // an edit filed it meanwhile; the answer will file it again
+            }
             let Some(record) = ledger.state.job(job) else { continue };
             let punctual = now - record.wheel_key() < Span::from_seconds(1);
             if punctual { on_time.push(job) } else { late.push(job) }

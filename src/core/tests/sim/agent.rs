@@ -178,6 +178,10 @@ impl World {
             at.next_wake = wake;
             self.at(wake, Event::AgentWakes { agent, life });
         }
+        if self.phase == Phase::Storm && self.chance.per_mille(2) {
+            let micros = self.chance.between(0, 3_000);
+            self.after(micros, Event::AgentDies { agent, life });
+        }
         if self.has(Mutant::SpawnBeforeSync) {
             let actions = std::mem::take(&mut effects.actions);
             self.act(agent, actions);
@@ -211,14 +215,20 @@ impl World {
             let some = self.chance.below(actions.len() as u64 + 1) as usize;
             actions.truncate(some);
             self.act(agent, actions);
-            let supervisor = self.chance.per_mille(300);
-            return self
-                .crash_agent(agent, Crash { supervisor, boot: false, journal: false, identity: false });
+            return self.agent_is_killed(agent, life);
         }
         self.act(agent, actions);
         let at = &mut self.agents[agent];
         if at.disk.len() > 200 && at.steps.is_empty() {
             at.disk = at.journal.as_ref().map(Journal::snapshot).unwrap_or_default();
+        }
+    }
+
+    /// Its process dies, and seldom the supervisor's too.
+    pub(crate) fn agent_is_killed(&mut self, agent: usize, life: u64) {
+        if self.is_life(agent, life) {
+            let supervisor = self.chance.per_mille(300);
+            self.crash_agent(agent, Crash { supervisor, boot: false, journal: false, identity: false });
         }
     }
 

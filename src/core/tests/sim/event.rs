@@ -109,6 +109,11 @@ pub(crate) enum Event {
         agent: usize,
         life: u64,
     },
+    /// Its process is killed, with what is not yet durable.
+    AgentDies {
+        agent: usize,
+        life: u64,
+    },
     AgentStarts {
         agent: usize,
     },

@@ -57,7 +57,7 @@ fn a_cluster_keeps_its_promises_whatever_goes_wrong() {
         let run = run(seed, chosen_mutant(), true);
         return assert_eq!(run.result, Ok(()), "seed {seed}");
     }
-    let seeds = number_of("SIM_SEEDS").unwrap_or(300);
+    let seeds = number_of("SIM_SEEDS").unwrap_or(200);
     let began = std::time::Instant::now();
     let mut total = Counted::default();
     let mut wrong: Vec<String> = Vec::new();

@@ -275,7 +275,7 @@ impl World {
     fn forget(&mut self, server: usize, purposes: Vec<Purpose>) {
         let lie = Reply::Done;
         let reply = self.has(Mutant::LostProposalIsDone).then_some(&lie);
-        for purpose in purposes {
+        for purpose in purposes.into_iter().filter(|purpose| matches!(purpose, Purpose::Plan(_))) {
             self.answer(server, purpose, reply);
         }
         self.turn_at(server, self.now + Span::from_millis(5));

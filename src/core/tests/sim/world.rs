@@ -145,6 +145,7 @@ impl World {
             Event::Synced { agent, life } => self.synced(agent, life),
             Event::AgentWakes { agent, life } => self.agent_wakes(agent, life),
             Event::AgentBeats { agent, life } => self.agent_beats(agent, life),
+            Event::AgentDies { agent, life } => self.agent_is_killed(agent, life),
             Event::AgentStarts { agent } => self.agent_starts(agent),
             Event::Spawn { agent, supervisor, id } => self.spawn(agent, supervisor, id),
             Event::Exit { agent, supervisor, id, killed } => self.exit(agent, supervisor, id, killed),
