@@ -143,12 +143,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 fn ended(history: &History, row: Finished) -> Result<Run, Error> {
     let outcome = row.outcome;
     let kept = if outcome.output_bytes > outcome.tail.len() as u64 { history.output(row.id)? } else { None };
-    let written = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
-    // As Dkron: the error goes before what the job wrote.
-    let output = match outcome.error.as_bytes() {
-        [] => written,
-        error => [error, b"\n", &written].concat(),
-    };
+    let mut output = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
+    if output.is_empty() && !outcome.error.is_empty() {
+        output = outcome.error.as_bytes().to_vec();
+    }
     Ok(Run {
         id: row.id,
         job_name: row.job_name,
