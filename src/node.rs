@@ -149,6 +149,7 @@ struct Node {
 
 impl Node {
     async fn start(config: &Config) -> Result<Node, NodeError> {
+        raft::refuse_dkron(&config.data_dir)?;
         let rpc_address = SocketAddr::new(config.bind.ip(), config.rpc_port);
         let rpc_listener = net::listen(rpc_address, "calls between nodes").await?;
         let http_listener = net::listen(config.http, "the API").await?;
@@ -247,7 +248,7 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
 
 fn raft_options(
     config: &Config,
-    history: mpsc::Sender<raft::Applied<HistoryRow>>,
+    history: mpsc::Sender<raft::Turn<HistoryRow>>,
     history_synced: watch::Receiver<u64>,
 ) -> raft::Options<Ledger> {
     let advertised = format!("{}:{}", config.advertise.host, config.advertise_rpc_port);
@@ -318,14 +319,12 @@ fn door(config: &Config, raft: Raft<Ledger>, history: History, live: Live) -> re
 }
 
 /// Brings what apply yields to the history, and tells it the time, until consensus has ended.
-async fn feed(appender: history::Appender, mut rows: mpsc::Receiver<raft::Applied<HistoryRow>>) {
+async fn feed(appender: history::Appender, mut turns: mpsc::Receiver<raft::Turn<HistoryRow>>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         let sent = tokio::select! {
-            applied = rows.recv() => match applied {
-                Some(applied) => {
-                    appender.append(history::Applied { index: applied.index, rows: applied.rows }).await
-                }
+            turn = turns.recv() => match turn {
+                Some(turn) => append(&appender, turn).await,
                 None => return,
             },
             _ = second.tick() => appender.tick(clock::wall()).await,
@@ -335,6 +334,13 @@ async fn feed(appender: history::Appender, mut rows: mpsc::Receiver<raft::Applie
             return;
         }
     }
+}
+
+async fn append(appender: &history::Appender, turn: raft::Turn<HistoryRow>) -> history::Result<()> {
+    for raft::Applied { index, rows } in turn {
+        appender.append(history::Applied { index, rows }).await?;
+    }
+    Ok(())
 }
 
 async fn serve_calls(listener: TcpListener, attendance: Attendance, stop: CancellationToken) {

@@ -8,6 +8,7 @@ pub use tokio_util::sync::CancellationToken;
 
 /// Starts a task. Who holds the handle owns it: awaits it, or aborts it.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -18,6 +19,7 @@ where
 
 /// Runs blocking work on a thread of its own.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub fn blocking<F, R>(name: &'static str, work: F) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,

@@ -14,16 +14,25 @@ use dkron_wire::definition;
 use dkron_wire::supervisor::ToSupervisor;
 
 impl Run {
-    /// Takes all actions whose records are durable, in order.
+    /// Takes all actions whose records are durable, in order, as long as the journal has room for what follows
+    /// from them: a call that starts makes a step of its own, and one step may have started ten thousand.
     pub(super) async fn act(&mut self) -> Result<(), AgentError> {
         let progress = self.file.progress().borrow_and_update().clone();
         if let Some(problem) = progress.failed {
             return Err(AgentError::Journal(problem));
         }
         while self.pending.front().is_some_and(|(step, _)| *step <= progress.durable) {
-            let actions = self.pending.pop_front().map(|(_, actions)| actions).unwrap_or_default();
-            for action in actions {
+            let Some((step, actions)) = self.pending.pop_front() else { return Ok(()) };
+            let mut actions = actions.into_iter();
+            while !self.file.is_crowded()
+                && let Some(action) = actions.next()
+            {
                 self.take(action).await;
+            }
+            if actions.len() > 0 {
+                // The writer is behind: it will tell of progress, which brings us back.
+                self.pending.push_front((step, actions.collect()));
+                return Ok(());
             }
         }
         Ok(())

@@ -10,8 +10,10 @@ use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::ids::ExecutionId;
 use dkron_core::limits;
 use dkron_core::time::Time;
+use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -38,7 +40,8 @@ impl Calls {
         let started_at = clock::wall();
         let (sender, folder) = (self.sender.clone(), self.folder.clone());
         let run = async move {
-            let answer = call.await;
+            // A call that panics must still end: nobody else would say so, and its slot would be gone.
+            let answer = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| panicked());
             let finished_at = clock::wall();
             let outcome = keep(folder, id, answer, started_at, finished_at).await;
             // Fails only when the agent has ended.
@@ -78,6 +81,11 @@ impl Drop for Calls {
     fn drop(&mut self) {
         self.running.values().for_each(|(_, handle)| handle.abort());
     }
+}
+
+fn panicked() -> Answer {
+    let error = "the executor broke off: a fault of this program, see its log".to_owned();
+    Answer { verdict: Verdict::Failed, code: None, error, output: Default::default() }
 }
 
 /// Makes the outcome; output longer than the tail goes to a file, as the supervisor's does.

@@ -14,14 +14,18 @@ use dkron_wire::WireError;
 use dkron_wire::journal::{Header, decode_header, decode_record, encode_header, encode_record};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::watch;
 
 const NAME: &str = "journal";
+const FRESH: &str = "journal.new";
 /// More than the agent ever has waiting.
 const QUEUE: usize = 4_096;
+/// With so many waiting the agent waits too.
+const CROWD: u64 = 2_048;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const RECORDS_PER_FRAME: usize = 4_096;
 /// How long a full disk is waited for between two tries.
@@ -63,7 +67,10 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Reads the journal, or begins one, and starts its writer.
-    pub(super) fn open(folder: &Folder) -> io::Result<Opened> {
+    ///
+    /// The writer keeps `lock` to its end: an agent that is dropped leaves it with orders, and a journal that is
+    /// read before they are on the disk would start again what they say was started.
+    pub(super) fn open(folder: &Folder, lock: Arc<File>) -> io::Result<Opened> {
         let (found, set_aside) = match read(folder)? {
             Found::Whole(found) => (Some(found), None),
             Found::Nothing => (None, None),
@@ -81,7 +88,8 @@ impl JournalFile {
         let (progress, watcher) = watch::channel(Progress::default());
         let file = private().append(true).open(folder.path(NAME))?;
         let length = file.metadata()?.len();
-        let writer = Writer { folder: folder.clone(), file, length, compacted: length, progress };
+        let writer =
+            Writer { folder: folder.clone(), file, length, compacted: length, progress, _lock: lock };
         thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&receiver))?;
         let file = JournalFile { sender, progress: watcher, step: 0 };
         Ok(Opened { header, records, file, set_aside })
@@ -104,14 +112,24 @@ impl JournalFile {
         self.step
     }
 
+    /// As [`JournalFile::progress`], for who waits for the writer's end, which closes it.
+    pub(super) fn written(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
     /// How far the writer is, and when that changes.
     pub(super) fn progress(&mut self) -> &mut watch::Receiver<Progress> {
         &mut self.progress
     }
 
+    /// Whether so many steps wait for the disk that another might not find room.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.step.saturating_sub(self.progress.borrow().durable) >= CROWD
+    }
+
     fn order(&self, order: Order) {
-        // Never full: the agent takes nothing new while a quarter of this waits. The writer ends only after
-        // it has said in `progress` that it failed.
+        // Never full: the agent neither takes nor does anything while half of this waits. The writer ends only
+        // after it has said in `progress` that it failed.
         let _ = self.sender.try_send(order);
     }
 }
@@ -161,7 +179,7 @@ fn begin(folder: &Folder, cluster: Option<ClusterId>) -> io::Result<(Header, Vec
 
 /// Puts a file of these records in the journal's place; returns it and its length.
 fn write_whole(folder: &Folder, header: &Header, records: &[Record]) -> io::Result<(File, u64)> {
-    let fresh = folder.path("journal.new");
+    let fresh = folder.path(FRESH);
     let mut file = private().write(true).create(true).truncate(true).open(&fresh)?;
     let mut length = 0;
     let mut write = |buffer: &[u8]| {
@@ -178,6 +196,10 @@ fn write_whole(folder: &Folder, header: &Header, records: &[Record]) -> io::Resu
     Ok((private().append(true).open(folder.path(NAME))?, length))
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn frame(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let items: Vec<Vec<u8>> = items.into_iter().collect();
     let mut buffer = Vec::new();
@@ -192,6 +214,7 @@ struct Writer {
     /// The length after the last rewrite.
     compacted: u64,
     progress: watch::Sender<Progress>,
+    _lock: Arc<File>,
 }
 
 impl Writer {
@@ -226,8 +249,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits for a full disk as `append` does: until it is renamed, the old file is whole.
     fn rewrite(&mut self, header: &Header, records: &[Record]) -> io::Result<()> {
-        let (file, length) = write_whole(&self.folder, header, records)?;
+        let (file, length) = loop {
+            match write_whole(&self.folder, header, records) {
+                Err(error) if is_full(&error) => {
+                    let _ = fs::remove_file(self.folder.path(FRESH));
+                    tracing::error!(%error, "the agent's journal cannot be rewritten yet");
+                    thread::sleep(RETRY);
+                }
+                other => break other?,
+            }
+        };
         (self.file, self.length, self.compacted) = (file, length, length);
         Ok(())
     }
@@ -277,12 +310,17 @@ mod tests {
     }
 
     async fn filled(folder: &Folder, count: u128) -> Header {
-        let mut opened = JournalFile::open(folder).expect("journal opens");
+        let mut opened = open(folder).expect("journal opens");
         for number in 0..count {
             let step = opened.file.append(vec![record(number)]);
             durable(&mut opened.file, step).await;
         }
         opened.header
+    }
+
+    fn open(folder: &Folder) -> io::Result<Opened> {
+        let lock = private().write(true).create(true).open(folder.path("lock"))?;
+        JournalFile::open(folder, Arc::new(lock))
     }
 
     fn folder(data: &tempfile::TempDir) -> Folder {
@@ -293,7 +331,7 @@ mod tests {
     async fn what_is_durable_is_read_again_under_the_same_id() {
         let data = tempfile::tempdir().expect("temporary folder");
         let header = filled(&folder(&data), 3).await;
-        let again = JournalFile::open(&folder(&data)).expect("journal opens");
+        let again = open(&folder(&data)).expect("journal opens");
         assert_eq!(again.header, header);
         assert_eq!(again.records, [record(0), record(1), record(2)]);
     }
@@ -306,11 +344,11 @@ mod tests {
         let path = folder.path(NAME);
         let bytes = fs::read(&path).expect("journal is read");
         fs::write(&path, &bytes[..bytes.len() - 3]).expect("journal is cut");
-        let mut again = JournalFile::open(&folder).expect("journal opens");
+        let mut again = open(&folder).expect("journal opens");
         assert_eq!((again.header, again.records, again.set_aside), (header, vec![record(0)], None));
         let step = again.file.append(vec![record(7)]);
         durable(&mut again.file, step).await;
-        assert_eq!(JournalFile::open(&folder).expect("journal opens").records, [record(0), record(7)]);
+        assert_eq!(open(&folder).expect("journal opens").records, [record(0), record(7)]);
     }
 
     #[tokio::test]
@@ -321,7 +359,7 @@ mod tests {
         let mut bytes = fs::read(folder.path(NAME)).expect("journal is read");
         bytes[15] ^= 1;
         fs::write(folder.path(NAME), bytes).expect("journal is damaged");
-        let again = JournalFile::open(&folder).expect("journal opens");
+        let again = open(&folder).expect("journal opens");
         assert_ne!(again.header.journal, header.journal);
         assert!(again.records.is_empty() && again.set_aside.is_some());
         let kept = fs::read_dir(folder.path(".")).expect("folder is read");
@@ -334,13 +372,13 @@ mod tests {
         let data = tempfile::tempdir().expect("temporary folder");
         let folder = folder(&data);
         let header = filled(&folder, 5).await;
-        let mut opened = JournalFile::open(&folder).expect("journal opens");
+        let mut opened = open(&folder).expect("journal opens");
         let renamed = Header { cluster: Some(ClusterId(9)), ..header };
         opened.file.append(vec![record(5)]);
         opened.file.rewrite(renamed, vec![record(100)]);
         let step = opened.file.append(vec![record(101)]);
         durable(&mut opened.file, step).await;
-        let again = JournalFile::open(&folder).expect("journal opens");
+        let again = open(&folder).expect("journal opens");
         assert_eq!((again.header, again.records), (renamed, vec![record(100), record(101)]));
     }
 }

@@ -22,7 +22,10 @@ use tokio::sync::mpsc;
 const ORDERS: usize = 1_024;
 /// What it tells may wait while the journal is synced.
 const EVENTS: usize = 1_024;
+/// The wait before another try while a supervisor is coming up.
 const RETRY: Duration = Duration::from_millis(10);
+/// The longest wait, where supervisors cannot be started, end at once, or drop the connection.
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// How a supervisor is started.
 #[derive(Clone, Debug)]
@@ -47,14 +50,32 @@ pub(super) enum LinkEvent {
 pub(super) fn start(folder: Folder, program: Program, stop: CancellationToken) -> mpsc::Receiver<LinkEvent> {
     let (sender, receiver) = mpsc::channel(EVENTS);
     let keep = async move {
+        let unheard = sender.clone();
         let mut link = Link { folder, program, child: None, sender };
         tokio::select! {
             () = stop.cancelled() => {}
+            () = unheard.closed() => {}
             () = link.keep() => {}
         }
     };
     drop(task::spawn("supervisor link", keep));
     receiver
+}
+
+/// What came of an attempt to have a supervisor.
+enum Attempt {
+    /// One was there, and is gone.
+    Served,
+    /// One took the connection and dropped it without a word.
+    Dropped,
+    /// One was started.
+    Started,
+    /// The one that was started is not ready.
+    ComingUp,
+    /// None can be started.
+    Failed(io::Error),
+    /// The agent is gone.
+    Unheard,
 }
 
 struct Link {
@@ -68,53 +89,66 @@ struct Link {
 impl Link {
     /// Ends when nobody listens any more.
     async fn keep(&mut self) {
-        let mut complained = false;
+        let mut wait = RETRY;
         while !self.sender.is_closed() {
-            match self.connect().await {
-                Ok(stream) => {
-                    complained = false;
-                    if self.serve(stream).await.is_err() {
-                        return;
-                    }
+            match self.attempt().await {
+                Attempt::Served => wait = RETRY,
+                Attempt::Dropped | Attempt::Started => wait = (wait * 2).min(RETRY_MAX),
+                Attempt::ComingUp => {}
+                Attempt::Failed(error) => {
+                    tracing::warn!(%error, "no supervisor: no process of a job can start");
+                    wait = (wait * 2).min(RETRY_MAX);
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut complained, true) {
-                        tracing::debug!(%error, "no supervisor yet");
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
+                Attempt::Unheard => return,
             }
+            tokio::time::sleep(wait).await;
         }
     }
 
-    async fn connect(&mut self) -> io::Result<UnixStream> {
+    async fn attempt(&mut self) -> Attempt {
+        match self.connect().await {
+            Ok(stream) => match self.serve(stream).await {
+                Ok(true) => Attempt::Served,
+                Ok(false) => Attempt::Dropped,
+                Err(_) => Attempt::Unheard,
+            },
+            Err(_) => match self.start_supervisor() {
+                Ok(true) => Attempt::Started,
+                Ok(false) => Attempt::ComingUp,
+                Err(error) => Attempt::Failed(error),
+            },
+        }
+    }
+
+    async fn connect(&self) -> io::Result<UnixStream> {
         let (_held, path) = self.folder.socket()?;
-        match UnixStream::connect(&path).await {
-            Ok(stream) => Ok(stream),
-            Err(error) => {
-                self.start_supervisor()?;
-                Err(error)
-            }
-        }
+        UnixStream::connect(&path).await
     }
 
-    /// Starts one, unless the one that we started is still coming up. That there is only one its lock sees to.
-    fn start_supervisor(&mut self) -> io::Result<()> {
-        if let Some(child) = &mut self.child
-            && child.try_wait()?.is_none()
-        {
-            return Ok(());
+    /// Starts one, unless the one that we started is still coming up; whether it did. That there is only one its lock sees to:
+    /// one that finds the lock taken ends well, and so does one that was idle.
+    fn start_supervisor(&mut self) -> io::Result<bool> {
+        if let Some(child) = &mut self.child {
+            match child.try_wait()? {
+                None => return Ok(false),
+                Some(status) if !status.success() => {
+                    self.child = None;
+                    let log = self.folder.path("supervisor.log");
+                    return Err(io::Error::other(format!("it ended with {status}, see {}", log.display())));
+                }
+                Some(_) => {}
+            }
         }
         let log = private().append(true).create(true).open(self.folder.path("supervisor.log"))?;
         let mut command = Command::new(&self.program.path);
         command.args(&self.program.arguments).kill_on_drop(false);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn()?);
-        Ok(())
+        Ok(true)
     }
 
-    /// One connection from its hello to its end.
-    async fn serve(&mut self, stream: UnixStream) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+    /// One connection from its hello to its end; whether the supervisor said anything.
+    async fn serve(&mut self, stream: UnixStream) -> Result<bool, mpsc::error::SendError<LinkEvent>> {
         let (reader, writer) = stream.into_split();
         let (orders, receiver) = mpsc::channel(ORDERS);
         // What jobs inherit: the one place where the daemon's own environment goes to them.
@@ -127,20 +161,25 @@ impl Link {
         self.sender.send(LinkEvent::Connected(orders)).await?;
         let outcome = self.listen(BufReader::with_capacity(64 * 1024, reader)).await;
         writing.abort();
-        outcome?;
-        self.sender.send(LinkEvent::Lost).await
+        let spoke = outcome?;
+        self.sender.send(LinkEvent::Lost).await?;
+        Ok(spoke)
     }
 
     async fn listen(
         &self,
         mut reader: BufReader<OwnedReadHalf>,
-    ) -> Result<(), mpsc::error::SendError<LinkEvent>> {
+    ) -> Result<bool, mpsc::error::SendError<LinkEvent>> {
+        let mut spoke = false;
         loop {
             match read(&mut reader).await {
-                Ok(message) => self.sender.send(LinkEvent::Said(message)).await?,
+                Ok(message) => {
+                    spoke = true;
+                    self.sender.send(LinkEvent::Said(message)).await?;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the connection to the supervisor broke");
-                    return Ok(());
+                    return Ok(spoke);
                 }
             }
         }

@@ -147,7 +147,7 @@ impl AgentHandle {
 
 struct Opened {
     folder: Folder,
-    lock: File,
+    lock: Arc<File>,
     node: NodeId,
     boot: dkron_core::ids::BootId,
     journal: journal_file::Opened,
@@ -157,10 +157,10 @@ fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
     let failed = |what| move |source| AgentError::Folder { what, source };
     let folder = Folder::open(data_dir).map_err(failed("opening the data directory"))?;
     let lock = folder.lock("lock").map_err(failed("locking the data directory"))?;
-    let lock = lock.ok_or(AgentError::InUse)?;
+    let lock = Arc::new(lock.ok_or(AgentError::InUse)?);
     let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
-    let journal = JournalFile::open(&folder).map_err(failed("reading the journal"))?;
+    let journal = JournalFile::open(&folder, lock.clone()).map_err(failed("reading the journal"))?;
     if let Some(problem) = &journal.set_aside {
         tracing::error!(%problem, journal = %journal.header.journal, "the journal was damaged: set aside, a new one begun");
     }
@@ -203,6 +203,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         server: options.server,
         address: options.address,
     };
+    let mut written = file.written();
     let run = Run {
         header,
         journal: Journal::replay(header.journal, options.slots, records),
@@ -223,7 +224,10 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     };
     let task = task::spawn("agent", async move {
         let _lock = lock;
-        run.run().await
+        let ended = run.run().await;
+        // The writer still has what was handed to it: who starts an agent here next must find all of it.
+        while written.changed().await.is_ok() {}
+        ended
     });
     AgentHandle { inbox, outbox, registration, cluster, stop, task }
 }

@@ -82,7 +82,7 @@ impl Run {
     }
 
     async fn next(&mut self) -> Happened {
-        let takes = self.pending.len() < PENDING_MAX;
+        let takes = self.pending.len() < PENDING_MAX && !self.file.is_crowded();
         let now = clock::monotonic();
         let ready_at = self.offer.ready_at(now);
         let sends = ready_at.is_some_and(|at| at <= now);

@@ -3,6 +3,7 @@
 use super::jobs::unknown;
 use super::{App, Error, Kind};
 use crate::history::{History, Name, Page};
+use crate::task;
 use dkron_core::execution::{Finished, Skipped, Verdict};
 use dkron_core::ids::{ExecutionId, OccurrenceRef};
 use dkron_core::schedule::Zone;
@@ -133,7 +134,7 @@ impl App {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
+    task::blocking("history", work)
         .await
         .map_err(|_| Error::new(Kind::Internal, "reading the history broke off"))
 }
@@ -142,10 +143,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 fn ended(history: &History, row: Finished) -> Result<Run, Error> {
     let outcome = row.outcome;
     let kept = if outcome.output_bytes > outcome.tail.len() as u64 { history.output(row.id)? } else { None };
-    let mut output = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
-    if output.is_empty() && !outcome.error.is_empty() {
-        output = outcome.error.as_bytes().to_vec();
-    }
+    let written = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
+    // As Dkron: the error goes before what the job wrote.
+    let output = match outcome.error.as_bytes() {
+        [] => written,
+        error => [error, b"\n", &written].concat(),
+    };
     Ok(Run {
         id: row.id,
         job_name: row.job_name,

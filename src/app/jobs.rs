@@ -3,6 +3,7 @@
 use super::{App, Error, Kind, fresh_request, fresh_uid};
 use crate::executor;
 use crate::raft::Priority;
+use crate::task;
 use dkron_core::command::{Action, Counters, Reply, Scope};
 use dkron_core::ids::{JobSlot, JobUid, RequestId};
 use dkron_core::job::Job;
@@ -87,7 +88,7 @@ impl App {
     /// The jobs that match, by name.
     pub async fn jobs(&self, filter: Filter) -> Result<Vec<Shown>, Error> {
         let view = self.view().await?;
-        let listing = tokio::task::spawn_blocking(move || {
+        let listing = task::blocking("list jobs", move || {
             let state = &view.state;
             let shown = state.jobs_by_name(None).map(|(slot, record)| show(state, slot, record));
             shown.filter(|shown| shown.as_ref().map_or(true, |shown| filter.admits(shown))).collect()

@@ -4,6 +4,7 @@ use super::jobs::{Submit, submission};
 use super::{App, Error, Kind, fresh_request};
 use crate::executor;
 use crate::raft::Priority;
+use crate::task;
 use dkron_core::command::{Action, PutJob};
 use dkron_core::ids::RequestId;
 use dkron_core::limits::ENTRY_BYTES_MAX;
@@ -39,7 +40,7 @@ impl App {
 
     async fn completed(&self, submits: Vec<Submit>) -> Result<Vec<PutJob>, Error> {
         let (view, now) = (self.view().await?, self.now());
-        let completing = tokio::task::spawn_blocking(move || {
+        let completing = task::blocking("prepare jobs", move || {
             submits.into_iter().map(|submit| Ok(edit::put(&view.state, submission(submit)?, now)?)).collect()
         });
         completing.await.map_err(|_| Error::new(Kind::Internal, "preparing the jobs broke off"))?

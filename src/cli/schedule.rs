@@ -132,6 +132,9 @@ mod tests {
             error.contains("minute \"99\"") && error.contains("0 to 59") && error.ends_with("(2)"),
             "{error}"
         );
+        assert!(
+            next("", "UTC", Dst::Once).expect_err("nothing").contains("schedule: can't parse job schedule")
+        );
         let error = next("@daily", "Europe/Berlino", Dst::Once).expect_err("a bad zone");
         assert!(error.contains("timezone") && error.contains("Europe/Berlin"), "{error}");
     }

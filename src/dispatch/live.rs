@@ -79,7 +79,13 @@ impl LiveOutput {
         self.offset + self.bytes.len() as u64
     }
 
+    /// A piece from before our first byte begins anew: whoever tells goes on from there to the end, and what we
+    /// have may be the last piece of an earlier stream, come out of order.
     fn add(&mut self, offset: u64, piece: &[u8]) {
+        if offset < self.offset {
+            self.bytes.clear();
+            self.offset = offset;
+        }
         let known = self.end().saturating_sub(offset);
         let Some(fresh) = usize::try_from(known).ok().and_then(|known| piece.get(known..)) else { return };
         if offset > self.end() {
@@ -113,6 +119,15 @@ mod tests {
         live.add(ExecutionId(1), 9, b"kept");
         assert_eq!(live.take(ExecutionId(1)), Some(LiveOutput { bytes: b"kept".to_vec(), offset: 9 }));
         assert_eq!(live.get(ExecutionId(1)), None);
+    }
+
+    #[test]
+    fn a_piece_left_over_from_an_earlier_stream_does_not_cost_what_lies_before_it() {
+        let live = Live::default();
+        live.add(ExecutionId(1), 6, b"world");
+        live.add(ExecutionId(1), 0, b"hello ");
+        live.add(ExecutionId(1), 6, b"world");
+        assert_eq!(live.get(ExecutionId(1)), Some(LiveOutput { bytes: b"hello world".to_vec(), offset: 0 }));
     }
 
     #[test]

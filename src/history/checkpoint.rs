@@ -1,11 +1,11 @@
 //! The heads on disk, so that a start reads them and the rows since, not all rows.
 //!
-//! A checkpoint is written slice by slice while the writer goes on. Its slices are therefore of different moments, all
-//! at or after its start; reading the rows from its start on again makes them one, because a head takes in only what
-//! is newer than itself.
+//! A checkpoint is written slice by slice while the writer goes on. Its slices are therefore of different
+//! moments, all at or after its start; reading the rows from its start on again makes them one, because a
+//! head takes in only what is newer than itself.
 
-use super::catalogue::{files, sync_folder};
-use super::entry::{Input, Kind, Position};
+use super::disk::catalogue::{files, sync_folder};
+use super::disk::entry::{Input, Kind, Position};
 use super::error::{Context, Result};
 use super::head::{CHAINS, Head, Heads, SHARDS};
 use super::store::Store;

@@ -1,9 +1,11 @@
-//! The chains: for each job its newest row, in memory, so that appending and deciding what lives cost no read.
+//! The chains: for each job its newest row, in memory, so that appending and deciding what lives cost no
+//! read.
 //!
-//! 48 bytes a job, whatever its rows. A row's age, number and weight in its chain were fixed when it was written;
-//! compared with the head's they tell whether it lives. So no bound needs a counter, a scan or a deletion.
+//! 48 bytes a job, whatever its rows. A row's age, number and weight in its chain were fixed when it was
+//! written; compared with the head's they tell whether it lives. So no bound needs a counter, a scan or a
+//! deletion.
 
-use super::entry::{Entry, Kind, Link, Position, WEIGHT_UNIT};
+use super::disk::entry::{Entry, Kind, Link, Position, WEIGHT_UNIT};
 use super::settings::Retention;
 use dkron_core::execution::HistoryRow;
 use dkron_core::ids::JobUid;

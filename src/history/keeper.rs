@@ -1,14 +1,14 @@
-//! Retention: drops and rewrites old segments, a few at each tick, and writes checkpoints. It decides nothing that
-//! readers see (the heads did that already); it only gives back the disk and the memory of what is dead.
+//! Retention: drops and rewrites old segments, a few at each tick, and writes checkpoints. It decides nothing
+//! that readers see (the heads did that already); it only gives back the disk and the memory of what is dead.
 
-use super::catalogue::{View, file_name, set_aside, sync_folder};
 use super::checkpoint;
-use super::entry::{Entry, Kind, Position};
+use super::disk::catalogue::{View, file_name, set_aside, sync_folder};
+use super::disk::entry::{Entry, Kind, Position};
+use super::disk::record;
+use super::disk::segment::{Segment, Trailer, seal};
 use super::error::{Context, Error, Result};
 use super::head::{CHAINS, SHARDS};
-use super::output::OutputMessage;
-use super::record;
-use super::segment::{Segment, Trailer, seal};
+use super::outputs::OutputMessage;
 use super::store::Store;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -253,7 +253,8 @@ fn frames(segment: &Segment) -> u64 {
     segment.trailer().map_or(0, |trailer| trailer.frames)
 }
 
-/// Makes a closed segment anew from what is whole of its frames; the old file is set aside for a person to look at.
+/// Makes a closed segment anew from what is whole of its frames; the old file is set aside for a person to
+/// look at.
 pub(super) fn mend(store: &Store, segment: &Segment) -> Result<Segment> {
     let old = segment.trailer().copied().unwrap_or_default();
     let scan = Segment::scan(&segment.path)?;

@@ -1,12 +1,12 @@
 //! The start: which segments there are, what a crash left of the last one, and the heads of the chains.
 
-use super::catalogue::{Catalogue, files, parse_name, set_aside};
 use super::checkpoint;
-use super::entry::{Position, position};
+use super::disk::catalogue::{Catalogue, files, parse_name, set_aside};
+use super::disk::entry::{Position, position};
+use super::disk::segment::{Segment, Trailer, seal};
 use super::error::{Context, Error, Result};
 use super::keeper::{Copy, mend};
-use super::output::Outputs;
-use super::segment::{Segment, Trailer, seal};
+use super::outputs::Outputs;
 use super::settings::Settings;
 use super::store::Store;
 use super::writer::create;
@@ -167,7 +167,8 @@ fn recover(store: &Store, candidate: &Candidate, newest: bool) -> Result<Option<
         return Ok(None);
     };
     if length > scan.end {
-        tracing::info!(path = %path.display(), bytes = length - scan.end, "the torn end of the history is cut off");
+        let bytes = length - scan.end;
+        tracing::info!(path = %path.display(), bytes, "the torn end of the history is cut off");
     }
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).open(path).at("open", path)?;

@@ -1,9 +1,9 @@
 //! Questions to the history. They read files: callers that must not block ask from a blocking thread.
 
-use super::catalogue::{View, locate};
-use super::entry::{Entry, Kind, Position, index_of, node_mark, position};
+use super::disk::catalogue::{View, locate};
+use super::disk::entry::{Entry, Kind, Position, index_of, node_mark, position};
+use super::disk::segment::Segment;
 use super::error::Result;
-use super::segment::Segment;
 use super::settings::Applied;
 use super::store::Store;
 use dkron_core::execution::{Finished, HistoryRow, Skipped, Verdict};
@@ -313,8 +313,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Rows in the order of the log, from the entry after `index`, for a server that lacks them: whole entries,
-    /// as many as fit into `bytes` (at least one), and the index up to which the answer is complete.
+    /// Rows in the order of the log, from the entry after `index`, for a server that lacks them: whole
+    /// entries, as many as fit into `bytes` (at least one), and the index up to which the answer is complete.
     pub(super) fn after(&self, index: u64, bytes: usize) -> Result<(Vec<Applied>, u64)> {
         let (view, bounds) = (self.catalogue.view(), self.bounds());
         let published = index_of(self.published.load(Ordering::Acquire));

@@ -38,14 +38,16 @@ impl Settings {
     }
 }
 
-/// What is kept on this server. Each bound drops the oldest first and never anything younger than what it keeps.
+/// What is kept on this server. Each bound drops the oldest first and never anything younger than what it
+/// keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retention {
     /// Finished executions of one job (Dkron keeps 100); at least 1.
     pub runs_per_job: u32,
     /// Skip records of one job, counted apart so that skips do not push out executions; at least 1.
     pub skips_per_job: u32,
-    /// Bytes of one job's finished executions, exact to one row; outputs count if they came before their rows.
+    /// Bytes of one job's finished executions, exact to one row; outputs count if they came before their
+    /// rows.
     pub bytes_per_job: Option<u64>,
     /// How long rows are kept, by the later of decision and end.
     pub age: Option<Span>,

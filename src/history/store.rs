@@ -1,10 +1,10 @@
 //! What the threads of this room share: the segments, the heads, the time of the last tick.
 
-use super::catalogue::Catalogue;
-use super::entry::{Entry, Kind, Position};
+use super::disk::catalogue::Catalogue;
+use super::disk::entry::{Entry, Kind, Position};
 use super::error::Error;
 use super::head::{Bounds, Heads};
-use super::output::Outputs;
+use super::outputs::Outputs;
 use super::settings::Settings;
 use dkron_core::time::Time;
 use std::collections::BTreeSet;

@@ -1,9 +1,10 @@
-//! Tests of the room through its door, and what they share: rows, a way to feed and compare, a way to damage files.
+//! Tests of the room through its door, and what they share: rows, a way to feed and compare, a way to damage
+//! files.
 
 mod damage;
 mod kill;
 mod model;
-mod outputs;
+mod output;
 mod retention;
 
 use super::{Appender, Applied, History, Listing, Opened, Page, Retention, Settings, Threads};
@@ -139,7 +140,7 @@ impl Bench {
 
 /// The files with this extension, oldest first.
 pub(super) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    super::catalogue::files(folder, extension).expect("a list")
+    super::disk::catalogue::files(folder, extension).expect("a list")
 }
 
 #[test]
@@ -212,6 +213,8 @@ fn a_replay_changes_nothing() {
         (1..=4).for_each(|index| bench.append(runs(index, &[1])));
         bench.sync();
         assert_eq!(bench.indexes(1), [4, 3, 2, 1]);
+        let all = bench.history.search(&super::Filter::default(), None, 100, 100);
+        assert_eq!(all.rows.len(), 4, "no row is there twice");
         bench.close();
     }
 }
@@ -257,6 +260,9 @@ fn a_search_finds_across_jobs_by_verdict_node_and_time_and_goes_on_where_it_stop
         }
         assert_eq!(found, wanted, "limit {limit}, scan {scan}");
     }
+    let nobody = super::Filter { node: Some("nobody".into()), ..super::Filter::default() };
+    let next = bench.history.search(&nobody, None, 100, 10).next;
+    assert_eq!(next, Some(super::Cursor(50 << 20)), "ten are looked at, 60 to 51");
     let of_job = super::Filter { job: Some(JobUid(3)), ..super::Filter::default() };
     assert_eq!(bench.history.search(&of_job, None, 100, 1_000).rows.len(), 9);
     bench.close();

@@ -1,12 +1,12 @@
-//! The one writer of rows: drains what is queued, writes it with its applied index as one batch, makes it durable,
-//! then shows it to readers and publishes the index.
+//! The one writer of rows: drains what is queued, writes it with its applied index as one batch, makes it
+//! durable, then shows it to readers and publishes the index.
 
-use super::catalogue::{file_name, sync_folder};
-use super::entry::{Entry, Position, ROWS_PER_ENTRY_MAX, position};
+use super::disk::catalogue::{file_name, sync_folder};
+use super::disk::entry::{Entry, Position, ROWS_PER_ENTRY_MAX, position};
+use super::disk::record;
+use super::disk::segment::{Segment, Trailer, seal};
 use super::error::{Context, Result};
 use super::head::Staged;
-use super::record;
-use super::segment::{Segment, Trailer, seal};
 use super::settings::Applied;
 use super::store::Store;
 use dkron_core::execution::HistoryRow;
@@ -19,9 +19,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// A batch is written once it has this many bytes, whatever is queued: it bounds memory and the delay of the first.
+/// A batch is written once it has this many bytes, whatever is queued: it bounds memory and the delay of the
+/// first.
 const BATCH_BYTES: usize = 1 << 20;
-/// Entries without rows are made durable at the latest when so many are not yet: a replay of them costs nothing.
+/// Entries without rows are made durable at the latest when so many are not yet: a replay of them costs
+/// nothing.
 const IDLE_ENTRIES: u64 = 4_096;
 /// The pause before a failed write is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -137,7 +139,8 @@ impl Writer {
         batch.entries.push(entry);
     }
 
-    /// Makes the batch durable, however long the disk refuses: what is taken in is never dropped while running.
+    /// Makes the batch durable, however long the disk refuses: what is taken in is never dropped while
+    /// running.
     fn commit(&mut self) {
         let rows_end = self.batch.bytes.len();
         record::append_commit(&mut self.batch.bytes, self.taken);

@@ -50,6 +50,7 @@ impl Leader {
         let mut leadership = self.raft.leader();
         loop {
             let term = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 led = leadership.wait_for(|shown| shown.leading.is_some()) => match led {
                     Ok(led) => led.leading.map(|leading| leading.term),

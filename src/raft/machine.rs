@@ -53,11 +53,15 @@ pub struct Digest {
     pub format: u32,
 }
 
-/// What one entry yields for the history.
+/// What one entry yields for the history. The index is that entry's own: after a restart the log comes in other
+/// turns, and only an entry's own index tells which of its rows the history has.
 #[derive(Debug)]
 pub struct Applied<R> {
     /// The entry.
     pub index: u64,
-    /// Its rows; never empty but for the mark that closes a stretch without any.
+    /// Its rows; none for the mark that closes a turn.
     pub rows: Vec<R>,
 }
+
+/// What one turn of entries yields, in order; its last index is the last entry's.
+pub type Turn<R> = Vec<Applied<R>>;

@@ -5,7 +5,7 @@ use super::leadership::{self, Leadership};
 use super::log::disk::Disk;
 use super::log::identity::{Identity, refuse_dkron};
 use super::log::store::LogStore;
-use super::machine::{Applied, Machine};
+use super::machine::{Machine, Turn};
 use super::network::Network;
 use super::proposer::{Clock, Door, Proposer};
 use super::snapshot::{Keeper, Shelf, SnapshotRule};
@@ -13,7 +13,7 @@ use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
 use super::{Consensus, Inner, Priority, Raft, Running, knobs};
-use crate::task;
+use crate::task::{blocking, spawn};
 use dkron_core::command::{Action, Command, Founding};
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_wire::entry::Stamp;
@@ -48,7 +48,7 @@ pub struct Options<M: Machine> {
     /// Reads the wall clock for the stamps of entries.
     pub clock: Clock,
     /// Where the history's rows go; it must be emptied from the start on, since the log is replayed.
-    pub history: mpsc::Sender<Applied<M::Row>>,
+    pub history: mpsc::Sender<Turn<M::Row>>,
     /// Up to which index the history is on its disk.
     pub history_synced: watch::Receiver<u64>,
 }
@@ -65,9 +65,9 @@ pub struct Founder {
 impl<M: Machine> Raft<M> {
     /// Starts the room. A lone server is back when it leads, a founder when its cluster is founded.
     pub async fn start(options: Options<M>) -> Result<Raft<M>, Error> {
+        refuse_dkron(&options.data_dir)?;
         let path = options.data_dir.join("raft");
-        refuse_dkron(&path)?;
-        let opening = task::blocking("raft open", move || Disk::open(&path));
+        let opening = blocking("raft open", move || Disk::open(&path));
         let (disk, disk_thread) = opening.await.map_err(|_| Error::Stopped)??;
         let disk_end = disk.end(disk_thread);
         let identity = identify(&disk, &options).await?;
@@ -98,11 +98,8 @@ impl<M: Machine> Raft<M> {
         let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
         let running = Running {
-            proposer: task::spawn("raft proposer", proposer.run()),
-            others: vec![
-                task::spawn("raft keeper", keeper.run(requests)),
-                task::spawn("raft leadership", watcher),
-            ],
+            proposer: spawn("raft proposer", proposer.run()),
+            others: vec![spawn("raft keeper", keeper.run(requests)), spawn("raft leadership", watcher)],
             state,
             disk: disk_end,
         };
@@ -204,7 +201,7 @@ type Recovered<M> = (LogStore, Shelf, M, Mark);
 async fn recover<M: Machine>(disk: Disk, options: &Options<M>, stamp: Stamp) -> Result<Recovered<M>, Error> {
     let folder = options.data_dir.join("snapshots");
     let history = options.history_synced.clone();
-    let recovering = task::blocking("raft recover", move || {
+    let recovering = blocking("raft recover", move || {
         let path = disk.path().to_path_buf();
         let store = LogStore::open(disk, stamp)?;
         let shelf = Shelf::open(folder, stamp, history)?;

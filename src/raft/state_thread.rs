@@ -5,7 +5,7 @@
 //! a long plan keeps the other waiting. What an entry yields for the history is handed over before the next
 //! turn of entries: a full history stops apply, and nothing else.
 
-use super::machine::{Applied, Machine};
+use super::machine::{Applied, Machine, Turn};
 use super::type_config::{Entry, LogId, Replies, StoredMembership, Types};
 use dkron_core::ids::NodeId;
 use openraft::EntryPayload;
@@ -105,12 +105,12 @@ pub(crate) struct StateThread<M: Machine> {
     machine: M,
     mark: Mark,
     marks: watch::Sender<Mark>,
-    rows: mpsc::Sender<Applied<M::Row>>,
+    rows: mpsc::Sender<Turn<M::Row>>,
     /// The last view, as long as nothing was applied since.
     view: Option<View<M>>,
     jobs: VecDeque<Job>,
     looks: VecDeque<Look<M>>,
-    outbox: Option<Applied<M::Row>>,
+    outbox: Option<Turn<M::Row>>,
     stopped: bool,
 }
 
@@ -119,7 +119,7 @@ impl<M: Machine> StateThread<M> {
         machine: M,
         mark: Mark,
         marks: watch::Sender<Mark>,
-        rows: mpsc::Sender<Applied<M::Row>>,
+        rows: mpsc::Sender<Turn<M::Row>>,
     ) -> Self {
         let (jobs, looks) = (VecDeque::new(), VecDeque::new());
         StateThread { machine, mark, marks, rows, view: None, jobs, looks, outbox: None, stopped: false }
@@ -132,7 +132,7 @@ impl<M: Machine> StateThread<M> {
             if self.is_idle() {
                 tokio::select! {
                     permit = rows.reserve(), if self.outbox.is_some() => match (permit, self.outbox.take()) {
-                        (Ok(permit), Some(applied)) => permit.send(applied),
+                        (Ok(permit), Some(turn)) => permit.send(turn),
                         _ => tracing::debug!("the history is closed, its rows are dropped"),
                     },
                     work = works.recv() => match work {
@@ -184,7 +184,7 @@ impl<M: Machine> StateThread<M> {
         // A view kept here would make every change copy what it shares with it.
         self.view = None;
         let mut answers = Vec::new();
-        let mut rows = Vec::new();
+        let mut rows = Turn::new();
         let mut finished = Vec::new();
         let mut bytes = 0;
         while bytes < TURN_BYTES
@@ -203,7 +203,10 @@ impl<M: Machine> StateThread<M> {
         }
         self.marks.send_replace(self.mark.clone());
         if let Some(id) = self.mark.applied {
-            self.hand_over(Applied { index: id.index, rows });
+            if rows.last().is_none_or(|last: &Applied<M::Row>| last.index != id.index) {
+                rows.push(Applied { index: id.index, rows: Vec::new() });
+            }
+            self.hand_over(rows);
         }
         for (responder, replies) in answers {
             responder.send(replies);
@@ -213,10 +216,10 @@ impl<M: Machine> StateThread<M> {
         }
     }
 
-    fn hand_over(&mut self, applied: Applied<M::Row>) {
-        match self.rows.try_send(applied) {
+    fn hand_over(&mut self, turn: Turn<M::Row>) {
+        match self.rows.try_send(turn) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(applied)) => self.outbox = Some(applied),
+            Err(mpsc::error::TrySendError::Full(turn)) => self.outbox = Some(turn),
         }
     }
 }
@@ -227,7 +230,7 @@ fn apply<M: Machine>(
     mark: &mut Mark,
     entry: Entry,
     bytes: &mut usize,
-    rows: &mut Vec<M::Row>,
+    rows: &mut Turn<M::Row>,
 ) -> Replies {
     let id = entry.log_id;
     let mut replies = Replies::default();
@@ -241,7 +244,9 @@ fn apply<M: Machine>(
             *bytes += payload.bytes.len();
             mark.bytes += payload.bytes.len() as u64;
             let effects = machine.apply(id.index, &payload.batch);
-            rows.extend(effects.rows);
+            if !effects.rows.is_empty() {
+                rows.push(Applied { index: id.index, rows: effects.rows });
+            }
             replies = effects.replies;
         }
     }

@@ -109,7 +109,8 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
 fn a_cut_answer_is_none() {
     assert!(parse(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1234").is_none());
     assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").is_none());
-    let whole = parse(b"HTTP/1.1 404 No\r\nX-Whom: me\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    let whole =
+        parse(b"HTTP/1.1 404 No\r\nX-Whom: me\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     let whole = whole.expect("an answer");
     assert_eq!((whole.status, whole.header("x-whom"), whole.text().as_str()), (404, Some("me"), "abc"));
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 const STOP: Duration = Duration::from_secs(15);
 
 fn refused(output: &Output) -> String {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{said}");
     said
 }
@@ -151,8 +152,10 @@ fn a_port_in_use_is_named_with_its_setting_and_the_exit_code_is_not_0() {
 #[test]
 fn a_killed_supervisor_is_replaced_and_its_run_ends_as_lost() {
     let mut node = Node::start();
-    node.store(&json!({"name": "slow", "schedule": "@manually", "executor": "shell", "concurrency": "forbid",
-        "executor_config": {"shell": "true", "command": "until [ -e go ]; do sleep 0.05; done"}}));
+    node.store(
+        &json!({"name": "slow", "schedule": "@manually", "executor": "shell", "concurrency": "forbid",
+        "executor_config": {"shell": "true", "command": "until [ -e go ]; do sleep 0.05; done"}}),
+    );
     node.run("slow");
     eventually("the run", || node.list("/v1/busy").pop());
     node.kill();

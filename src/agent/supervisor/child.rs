@@ -48,6 +48,8 @@ struct Running {
     child: std::process::Child,
     pidfd: OwnedFd,
     pipe: Option<PipeReader>,
+    /// Whether all writers of the pipe are gone.
+    drained: bool,
     process: Process,
     at: Time,
     timeout_at: Option<Instant>,
@@ -71,7 +73,16 @@ impl Child {
         let timeout =
             self.spawn.timeout.map(|span| Duration::from_nanos(span.nanos().max(0).cast_unsigned()));
         let timeout_at = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.running = Some(Running { child, pidfd, pipe: Some(pipe), process, at, timeout_at, ended: None });
+        self.running = Some(Running {
+            child,
+            pidfd,
+            pipe: Some(pipe),
+            drained: false,
+            process,
+            at,
+            timeout_at,
+            ended: None,
+        });
         if self.reason.is_some() {
             self.reason = None;
             self.stop(now);
@@ -84,6 +95,12 @@ impl Child {
 
     pub(super) fn pipe(&self) -> Option<&PipeReader> {
         self.running.as_ref()?.pipe.as_ref()
+    }
+
+    /// Gives the pipe away when nothing more is read from it, for the watch to close.
+    pub(super) fn take_pipe(&mut self, now: Instant) -> Option<PipeReader> {
+        let over = self.is_over(now);
+        self.running.as_mut().filter(|running| running.drained || over)?.pipe.take()
     }
 
     /// What the daemon is told of it.
@@ -136,16 +153,14 @@ impl Child {
         let offset = self.output.total();
         let mut piece = Vec::new();
         let Some(running) = &mut self.running else { return (offset, piece) };
-        while let Some(pipe) = &mut running.pipe {
+        let Some(pipe) = &mut running.pipe else { return (offset, piece) };
+        while !running.drained && piece.len() < TURN_BYTES {
             match pipe.read(chunk) {
-                Ok(0) => running.pipe = None,
+                Ok(0) => running.drained = true,
                 Ok(count) => piece.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => running.pipe = None,
-            }
-            if piece.len() >= TURN_BYTES {
-                break;
+                Err(_) => running.drained = true,
             }
         }
         self.output.push(&piece);
@@ -184,7 +199,7 @@ impl Child {
     /// Whether there is nothing more to wait for.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let Some(running) = &self.running else { return false };
-        running.ended.is_some() && (running.pipe.is_none() || self.give_up_at().is_some_and(|at| at <= now))
+        running.ended.is_some() && (running.drained || self.give_up_at().is_some_and(|at| at <= now))
     }
 
     /// When the pipe of an ended process is given up: others of a cancelled group have their grace.

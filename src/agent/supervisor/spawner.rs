@@ -21,8 +21,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// Enough to keep both cores of a small machine busy; more only queue in the kernel.
-const THREADS: usize = 4;
+/// A start holds its thread for a millisecond, most of which is not the thread's own work.
+const THREADS: usize = 8;
 /// Starts that may wait: far more than an agent has slots.
 const QUEUE: usize = 16_384;
 const STACK_BYTES: usize = 128 * 1024;
@@ -44,7 +44,8 @@ impl Heritage {
         let own_directory = std::env::current_dir().unwrap_or_default();
         Heritage {
             environment: (!own.eq(environment.iter().cloned())).then_some(environment),
-            directory: (own_directory.as_os_str().as_bytes() != directory).then_some(directory),
+            directory: (!directory.is_empty() && own_directory.as_os_str().as_bytes() != directory)
+                .then_some(directory),
         }
     }
 }

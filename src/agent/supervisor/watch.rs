@@ -59,6 +59,8 @@ pub(super) struct Watch {
     children: BTreeMap<u64, Child>,
     serials: BTreeMap<ExecutionId, u64>,
     timers: BTreeSet<(Instant, u64)>,
+    /// Those with a memory limit.
+    limited: BTreeSet<u64>,
     last_serial: u64,
     peer: Option<Peer>,
     /// Where the telling of kept results has come to; none if it is done.
@@ -93,6 +95,7 @@ impl Watch {
             children: BTreeMap::new(),
             serials: BTreeMap::new(),
             timers: BTreeSet::new(),
+            limited: BTreeSet::new(),
             last_serial: FIRST_SERIAL,
             peer: None,
             listing: None,
@@ -107,8 +110,7 @@ impl Watch {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            self.tell_results();
-            self.flush();
+            self.tell();
             let now = clock::monotonic();
             if self.is_idle() && now.duration_since(self.idle_since) >= self.idle_max {
                 let _ = fs::remove_file(self.folder.path("supervisor.sock"));
@@ -127,8 +129,10 @@ impl Watch {
         }
     }
 
+    /// Nothing runs, nobody is there, and nobody can come for the results: there are none, or the folder is gone.
     fn is_idle(&mut self) -> bool {
-        let idle = self.peer.is_none() && self.children.is_empty() && self.results.is_empty();
+        let unwanted = self.peer.is_none() && self.children.is_empty();
+        let idle = unwanted && (self.results.is_empty() || !self.folder.path("supervisor.sock").exists());
         if !idle {
             self.idle_since = clock::monotonic();
         }
@@ -138,8 +142,7 @@ impl Watch {
     /// How long nothing needs us.
     fn wait(&self, now: Instant) -> Timespec {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let weigh = self.children.values().any(|child| child.limited().is_some());
-        let weigh = weigh.then_some(self.weighed_at + MEMORY_PERIOD);
+        let weigh = (!self.limited.is_empty()).then_some(self.weighed_at + MEMORY_PERIOD);
         let next = timer.into_iter().chain(weigh).min().unwrap_or(now + self.idle_max);
         // Rounded up to a millisecond, as epoll does, so that a timer never rings early.
         let wait = next.saturating_duration_since(now) + Duration::from_micros(999);
@@ -203,7 +206,19 @@ impl Watch {
         self.listing = Some(None);
     }
 
-    /// Tells of kept results, as many as there is room for.
+    /// Hands the socket what is queued, and kept results as long as there is room. The socket calls again only
+    /// after it was full: a listing must not rest while it is not.
+    fn tell(&mut self) {
+        loop {
+            self.tell_results();
+            self.flush();
+            if self.listing.is_none() || self.peer.as_ref().is_none_or(|peer| !peer.has_room()) {
+                return;
+            }
+        }
+    }
+
+    /// Queues kept results, as many as there is room for.
     fn tell_results(&mut self) {
         while let (Some(cursor), Some(peer)) = (self.listing, &mut self.peer) {
             if !peer.has_room() {
@@ -228,7 +243,7 @@ impl Watch {
         let id = spawn.id;
         if let Some(child) = self.serials.get(&id).and_then(|serial| self.children.get(serial)) {
             let began = child.began();
-            return self.tell(&began);
+            return self.say(&began);
         }
         if self.results.contains(id) {
             return self.tell_result(id);
@@ -236,6 +251,7 @@ impl Watch {
         self.last_serial += 1;
         let serial = self.last_serial;
         let spawn = Arc::new(spawn);
+        self.limited.extend(spawn.memory_bytes_max.map(|_| serial));
         self.children.insert(serial, Child::new(spawn.clone()));
         self.serials.insert(id, serial);
         if let Err(error) = self.spawner.order(serial, spawn, self.heritage.clone()) {
@@ -274,7 +290,7 @@ impl Watch {
             let _ = epoll::add(&self.epoll, pipe, EventData::new_u64(2 * serial + 1), EventFlags::IN);
         }
         let began = child.began();
-        self.tell(&began);
+        self.say(&began);
         self.settle(serial);
     }
 
@@ -317,13 +333,16 @@ impl Watch {
     }
 
     fn weigh(&mut self) {
-        let leaders: Vec<u32> = self.children.values().filter_map(Child::limited).collect();
+        let limited = self.limited.iter().filter_map(|serial| self.children.get(serial)?.limited());
+        let leaders: Vec<u32> = limited.collect();
         if leaders.is_empty() {
             return;
         }
         let resident = memory::resident(&leaders);
-        for child in self.children.values_mut() {
-            if let Some(bytes) = child.limited().and_then(|leader| resident.get(&leader)) {
+        for serial in &self.limited {
+            if let Some(child) = self.children.get_mut(serial)
+                && let Some(bytes) = child.limited().and_then(|leader| resident.get(&leader))
+            {
                 child.weigh(*bytes);
             }
         }
@@ -335,7 +354,13 @@ impl Watch {
         if let Some(timer) = child.timer.take() {
             self.timers.remove(&(timer, serial));
         }
-        if child.is_over(clock::monotonic()) {
+        let now = clock::monotonic();
+        if let Some(pipe) = child.take_pipe(now) {
+            // Before it is closed: a process that is just being started holds a copy of it until its program is
+            // loaded, and so long a closed one would go on ringing.
+            let _ = epoll::delete(&self.epoll, &pipe);
+        }
+        if child.is_over(now) {
             let finished = child.finish(serial);
             return self.results.store(finished);
         }
@@ -353,18 +378,19 @@ impl Watch {
     fn stored(&mut self, (finished, place): (Finished, Place)) {
         let Finished { serial, id, outcome, .. } = finished;
         self.children.remove(&serial);
+        self.limited.remove(&serial);
         self.serials.remove(&id);
         self.results.insert(id, place);
-        self.tell(&FromSupervisor::Ended { id, outcome });
+        self.say(&FromSupervisor::Ended { id, outcome });
     }
 
     fn tell_result(&mut self, id: ExecutionId) {
         if let Some(outcome) = self.results.read(id) {
-            self.tell(&FromSupervisor::Ended { id, outcome });
+            self.say(&FromSupervisor::Ended { id, outcome });
         }
     }
 
-    fn tell(&mut self, message: &FromSupervisor) {
+    fn say(&mut self, message: &FromSupervisor) {
         if let Some(peer) = &mut self.peer {
             peer.send(message);
         }

@@ -221,7 +221,8 @@ pub enum Event {
 pub enum GiveUp {
     /// An occurrence without a node for longer than the catch-up window.
     Unplaced(OccurrenceRef),
-    /// An execution whose agent has been silent for longer than `lost_after`.
+    /// An execution whose agent has been silent for longer than `lost_after`, or whose next attempt has found
+    /// no node for longer than the catch-up window.
     Lost(ExecutionRef),
 }
 

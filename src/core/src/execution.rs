@@ -192,9 +192,9 @@ pub struct Skipped {
     pub origin: Origin,
     /// The first tick.
     pub from: Time,
-    /// The last tick.
+    /// The last tick, or the edit that passed them over.
     pub to: Time,
-    /// How many.
+    /// How many; at an edit as many as are known, 0 if nobody looked.
     pub count: u64,
     /// Why.
     pub reason: SkipReason,

@@ -46,6 +46,11 @@ impl Mark {
     /// All marks in the order of their stable numbers.
     pub const ALL: [Mark; 5] = [Mark::Alive, Mark::Failed, Mark::Left, Mark::Cordoned, Mark::Draining];
 
+    /// Whether the node is given up: nothing is sent to it, and nobody waits for it for ever.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Mark::Failed | Mark::Left)
+    }
+
     /// The stable number of the wire and the disk.
     pub fn number(self) -> u8 {
         self as u8

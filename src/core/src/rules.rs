@@ -147,6 +147,14 @@ impl Timing {
         self.expires_at.is_none_or(|expires_at| next <= expires_at).then_some(next)
     }
 
+    /// The phase of a schedule whose first tick is `first`, or that begins at `at`. An interval's phase is read
+    /// off its first tick: the proposer computed that some time before the entry got its stamp.
+    pub fn anchor_of(&self, first: Option<Time>, at: Time) -> Time {
+        let of_first =
+            self.schedule.as_ref().zip(first).and_then(|(schedule, first)| schedule.anchor_before(first));
+        of_first.unwrap_or(at.floor_second())
+    }
+
     /// How many ticks lie in `(after, until]`, and the last of them.
     pub fn stretch(
         &self,

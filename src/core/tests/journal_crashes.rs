@@ -140,6 +140,8 @@ impl World {
                 *self.spawned.entry(number).or_default() += 1;
                 assert_eq!(self.spawned[&number], 1, "execution {number} is started twice");
                 assert!(!self.outcomes.contains_key(&number), "execution {number} is started after its end");
+                let owed = self.journal.under_way().any(|(id, ..)| id == launch.id);
+                assert!(owed, "execution {number} is started after the journal gave it up");
                 assert!(launch.nominal <= Time::from_seconds(self.now), "started before its time");
                 self.runner.told.insert(number);
             }

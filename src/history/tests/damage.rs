@@ -141,3 +141,26 @@ fn a_damaged_directory_is_made_anew_and_nothing_is_lost() {
     assert_eq!(bench.history.certain_after(), 0);
     bench.close();
 }
+
+#[test]
+fn what_is_cut_off_does_not_come_back_behind_a_shorter_batch() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(unbounded(folder.path()));
+    bench.append(runs(101, &[1]));
+    bench.sync();
+    let applied =
+        Applied { index: 102, rows: runs(102, &[2]).rows.into_iter().chain(runs(103, &[3]).rows).collect() };
+    bench.append(applied);
+    bench.sync();
+    bench.close();
+    spoil(&files(folder.path(), "rows")[0], 102);
+    for _ in 0..2 {
+        let bench = Bench::open(unbounded(folder.path()));
+        bench.append(Applied { index: 102, rows: Vec::new() });
+        bench.sync();
+        assert_eq!(*bench.history.synced().borrow(), 102);
+        assert!(bench.indexes(3).is_empty());
+        bench.close();
+    }
+    assert!(!folder.path().join("damaged").exists());
+}

@@ -104,3 +104,29 @@ fn an_erased_job_stays_erased_after_its_tombstone_is_dropped() {
     assert_eq!(bench.indexes(3), [20, 19, 18, 17, 16]);
     bench.close();
 }
+
+#[test]
+fn a_tombstone_stays_while_an_older_segment_has_rows_that_it_erases() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bench = Bench::open(small(folder.path()));
+    // The first segment stays as it is: nearly all of it lives.
+    (1..=40).for_each(|index| {
+        bench.append(runs(index, &[if index == 20 { 1 } else { 100 + u128::from(index) }]))
+    });
+    bench.sync();
+    // The tombstone's segment is rewritten: nearly all of it is dead.
+    bench.append(erase(41, 1));
+    for index in 42..=200 {
+        bench.append(runs(index, &[2]));
+        bench.sync();
+    }
+    bench.tick_until(Time::EPOCH, || rows(folder.path()) < 25_000);
+    bench.close();
+    let first = std::fs::read(&files(folder.path(), "rows")[0]).expect("it reads");
+    assert!(first.windows(40).any(|window| window == [20; 40]), "the erased row is still on disk");
+    files(folder.path(), "heads").iter().for_each(|path| std::fs::remove_file(path).expect("it goes"));
+    let bench = Bench::open(small(folder.path()));
+    assert!(bench.indexes(1).is_empty());
+    assert_eq!(bench.indexes(119), [19]);
+    bench.close();
+}

@@ -30,6 +30,9 @@ const READERS_WAIT_MS: u64 = 1_000;
 /// Called once the write is on the disk, or failed.
 pub(crate) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
+/// Forces what was written to the disk.
+pub(crate) type Force = Box<dyn FnMut() -> io::Result<()> + Send>;
+
 /// One write.
 pub(crate) enum Write {
     /// Entries, by index.
@@ -114,6 +117,14 @@ impl DiskEnd {
 impl Disk {
     /// Opens or creates the database in `path`, with its files and folders on the disk.
     pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
+        Disk::open_with(path, |force| force)
+    }
+
+    /// The same with something around the forcing of bytes to the disk: a test makes it fail.
+    pub(crate) fn open_with(
+        path: &Path,
+        around: impl FnOnce(Force) -> Force,
+    ) -> Result<(Disk, DiskThread), Error> {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
         let database = sled::Config::default()
             .path(path)
@@ -129,10 +140,15 @@ impl Disk {
         if let Some(parent) = path.parent() {
             sync_folder(parent)?;
         }
+        let flushed = database.clone();
+        let force: Force = Box::new(move || {
+            flushed.flush().map_err(io::Error::other)?;
+            second.sync_data()
+        });
         let (queue, writes) = mpsc::channel(QUEUE);
         let mut writer = Writer {
             database: database.clone(),
-            file: second,
+            force: around(force),
             path: path.into(),
             failed: None,
             backlog: None,
@@ -208,7 +224,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 
 struct Writer {
     database: sled::Db,
-    file: File,
+    force: Force,
     path: PathBuf,
     /// The first failure: after it nothing is written any more, since what is on the disk is not known.
     failed: Option<String>,
@@ -243,7 +259,7 @@ impl Writer {
         }
         if self.failed.is_none() {
             self.delete_slice(u64::MAX);
-            let _closing = self.force();
+            let _closing = (self.force)();
         }
     }
 
@@ -303,7 +319,7 @@ impl Writer {
             if let Err(error) = self.database.apply_batch(round.batch) {
                 self.fail(&error.to_string());
             } else if !round.waiting.is_empty()
-                && let Err(error) = self.force()
+                && let Err(error) = (self.force)()
             {
                 self.fail(&error.to_string());
             }
@@ -314,11 +330,6 @@ impl Writer {
                 Some(why) => Err(io::Error::other(why.clone())),
             });
         }
-    }
-
-    fn force(&self) -> io::Result<()> {
-        self.database.flush().map_err(io::Error::other)?;
-        self.file.sync_data()
     }
 
     fn fail(&mut self, why: &str) {

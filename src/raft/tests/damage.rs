@@ -5,7 +5,10 @@ use crate::raft::Error;
 use crate::raft::log::disk::{Disk, Write};
 use crate::raft::log::keys;
 use crate::raft::machine::Machine;
+use crate::task::blocking;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Stops a server with some entries in it; then does something to its log.
 async fn log_after(meddle: impl FnOnce(&sled::Db)) -> Option<Error> {
@@ -102,6 +105,27 @@ async fn behind_a_damaged_snapshot_the_older_one_and_the_log_give_the_same_state
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_was_not_forced_to_the_disk_nor_anything_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let forced = Arc::new(AtomicU32::new(0));
+    let counter = forced.clone();
+    let opened = Disk::open_with(&folder.path().join("raft"), |mut force| {
+        Box::new(move || match counter.fetch_add(1, Ordering::SeqCst) {
+            0 => force(),
+            _ => Err(std::io::Error::other("the disk is gone")),
+        })
+    });
+    let (disk, _thread) = opened.expect("a database");
+    let entry =
+        |index| disk.write_through(move |done| Write::Entries { records: vec![(index, vec![0])], done });
+    assert!(entry(0).await.is_ok());
+    assert_eq!(forced.load(Ordering::SeqCst), 1, "one acknowledgement, one force");
+    assert!(entry(1).await.is_err());
+    assert!(entry(2).await.is_err(), "what is on the disk is not known any more");
+    assert_eq!(forced.load(Ordering::SeqCst), 2, "and nothing is tried again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn purged_entries_are_deleted_in_time_and_hidden_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let (disk, thread) = Disk::open(&folder.path().join("raft")).expect("a database");
@@ -110,7 +134,7 @@ async fn purged_entries_are_deleted_in_time_and_hidden_at_once() {
     let purge = |done| Write::Purge { through: 1_899, marker: vec![1], done };
     disk.write_through(purge).await.expect("purged");
     let end = disk.end(thread);
-    let closing = tokio::task::spawn_blocking(move || end.close());
+    let closing = blocking("close", move || end.close());
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(disk.entries(0..=u64::MAX).count(), 100);
     drop(disk);

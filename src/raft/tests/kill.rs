@@ -2,6 +2,7 @@
 
 use super::{command, start};
 use crate::raft::Priority;
+use crate::task::spawn;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -28,7 +29,7 @@ fn child() {
         let raft = start(Path::new(&folder)).await.expect("started");
         let writers = (0..WRITERS).map(|writer| {
             let raft = raft.clone();
-            tokio::spawn(async move {
+            spawn("writer", async move {
                 let mut request = first + writer;
                 loop {
                     raft.propose(Priority::Write, command(request)).await.expect("proposed");

@@ -1,17 +1,15 @@
 //! The room as a whole, with a state of a few lines in place of the scheduler's.
 
-#![allow(clippy::disallowed_methods, reason = "tests spawn and measure")]
-
 mod damage;
 mod kill;
 mod ledger;
 mod restart;
 mod suite;
-mod throughput;
 
-use super::machine::{Applied, Digest, Effects, Machine};
+use super::machine::{Digest, Effects, Machine, Turn};
 use super::type_config::Replies;
 use super::{Error, Founder, Options, Peer, Priority, Raft, SnapshotRule};
+use crate::task::spawn;
 use bytes::Bytes;
 use dkron_core::command::{Action, Batch, Command, Refusal, Reply};
 use dkron_core::ids::RequestId;
@@ -117,18 +115,18 @@ impl Machine for Tally {
 
 /// What stands in for the history: it counts rows, and is as quick or as slow as the test wants.
 pub(crate) struct History<R> {
-    pub(crate) rows: mpsc::Receiver<Applied<R>>,
+    pub(crate) rows: mpsc::Receiver<Turn<R>>,
     pub(crate) synced: watch::Sender<u64>,
 }
 
 impl<R: Send + 'static> History<R> {
     /// Takes everything at once, for ever.
     fn keep_up(mut self) {
-        tokio::spawn(async move {
-            while let Some(applied) = self.rows.recv().await {
-                self.synced.send_replace(applied.index);
+        drop(spawn("history", async move {
+            while let Some(turn) = self.rows.recv().await {
+                self.synced.send_replace(turn.last().map_or(0, |applied| applied.index));
             }
-        });
+        }));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Tally, command, options, start, write};
 use crate::raft::machine::Machine;
 use crate::raft::{Error, Options, Priority, Raft};
+use crate::task::spawn;
 use dkron_core::command::{Action, Command, Reply};
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_core::limits::ENTRY_BYTES_MAX;
@@ -64,7 +65,7 @@ async fn a_start_from_a_snapshot_and_the_log_after_it_gives_the_same_state() {
 async fn a_snapshot_is_put_in_place_only_when_the_history_has_its_rows() {
     let folder = tempfile::tempdir().expect("a folder");
     let (options, mut history) = options(folder.path());
-    let draining = tokio::spawn(async move {
+    let draining = spawn("test", async move {
         while history.rows.recv().await.is_some() {}
         history.synced
     });
@@ -86,7 +87,7 @@ async fn a_full_history_stops_apply_and_nothing_else() {
     let raft = Raft::start(options).await.expect("started");
     let writing = {
         let raft = raft.clone();
-        tokio::spawn(async move {
+        spawn("test", async move {
             for request in 0..100 {
                 write(&raft, request..request + 1).await;
             }
@@ -97,7 +98,7 @@ async fn a_full_history_stops_apply_and_nothing_else() {
     let seen = raft.view().await.expect("a view, all the same").state.len();
     assert!(seen < 100);
     assert_eq!(raft.look(|tally, _| tally.len()).await.expect("a look"), seen);
-    tokio::spawn(async move { while history.rows.recv().await.is_some() {} });
+    drop(spawn("test", async move { while history.rows.recv().await.is_some() {} }));
     writing.await.expect("written");
     raft.shutdown().await.expect("stopped");
 }

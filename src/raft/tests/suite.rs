@@ -8,6 +8,7 @@ use crate::raft::snapshot::Shelf;
 use crate::raft::state_machine::{Fold, ThreadHandle};
 use crate::raft::state_thread::{Mark, StateThread};
 use crate::raft::type_config::Types;
+use crate::task::spawn;
 use dkron_wire::entry::Stamp;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -28,7 +29,7 @@ impl StoreBuilder<Types, LogStore, Fold<Tally>, TempDir> for Builder {
         let (marks_sender, marks) = watch::channel(Mark::default());
         let (works_sender, works) = mpsc::channel(16);
         let state = StateThread::new(Tally::empty(), Mark::default(), marks_sender, options.history);
-        tokio::spawn(state.run(works));
+        drop(spawn("state", state.run(works)));
         Ok((folder, store, Fold::new(ThreadHandle::new(works_sender, marks), shelf)))
     }
 }

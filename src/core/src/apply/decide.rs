@@ -7,7 +7,7 @@ use crate::ids::{ExecutionRef, JobSlot, NodeSlot, OccurrenceId, OccurrenceRef, O
 use crate::job::Concurrency;
 use crate::limits;
 use crate::state::record::{Execution, Occurrence, Progress, Timer, Turn};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 impl Step<'_> {
     /// Takes the decision if it fits the state exactly; otherwise nothing changes.
@@ -44,7 +44,7 @@ impl Step<'_> {
                 if taken {
                     self.move_cursor(decision, *to);
                     let stretch = Stretch { from: *from, to: *to, count: (*count).max(1) };
-                    self.skip(decision.job, Origin::Schedule, stretch, *reason, None);
+                    self.skip(decision.job, Origin::Schedule, stretch, *reason);
                 }
                 taken
             }
@@ -95,39 +95,40 @@ impl Step<'_> {
 
     /// The job's overlap rule, decided against the replicated open occurrences (invariant 4).
     fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
+        let executions = self.assigned(nodes);
+        let concurrency = self.state().job(slot).map(|job| job.rules.policy.concurrency);
+        if concurrency == Some(Concurrency::Replace) {
+            self.drop_waiting(slot);
+            self.cancel_open(slot);
+        } else if executions.is_empty() {
+            self.yield_unplaced(slot);
+        }
         let Some(job) = self.state().job(slot).cloned() else { return };
         let busy = job.open > 0;
-        let executions = self.assigned(nodes);
         let turn = match job.rules.policy.concurrency {
             Concurrency::Forbid if busy => return self.skip_one(slot, origin, nominal, SkipReason::Overlap),
             Concurrency::Queue if job.queued >= u32::from(limits::QUEUE_MAX) => {
                 return self.skip_one(slot, origin, nominal, SkipReason::QueueFull);
             }
-            Concurrency::Queue if busy || job.queued > 0 => Turn::Queued,
-            Concurrency::Replace if busy => {
-                self.drop_queued(slot);
-                self.cancel_open(slot);
-                Turn::Queued
-            }
-            _ if executions.is_empty() => {
-                self.yield_unplaced(slot);
-                Turn::Unplaced(0)
-            }
+            Concurrency::Queue if busy || self.somebody_waits(slot) => Turn::Queued,
+            Concurrency::Replace if busy => Turn::Queued,
+            _ if executions.is_empty() => Turn::Unplaced(0),
             _ => Turn::Open,
         };
         let executions = if turn == Turn::Open { executions } else { Vec::new() };
+        let reference = self.next_reference();
         let occurrence = Occurrence {
             job: slot,
             id: OccurrenceId::derive(job.uid, origin, nominal),
             origin,
             nominal,
-            decided_at: self.now,
+            // Dkron's group: a nanosecond apart, so that two late ticks of one entry are not one group.
+            decided_at: self.now + Span::from_nanos(i64::from(reference.position)),
             turn,
             startable_at: self.now,
             gives_up_at: self.now + job.rules.policy.catchup_window,
             executions,
         };
-        let reference = self.next_reference();
         self.ledger.state.insert_occurrence(reference, occurrence);
         self.count(slot, turn, 1);
     }
@@ -136,9 +137,14 @@ impl Step<'_> {
         nodes
             .iter()
             .take(limits::FANOUT_MAX)
-            .filter(|node| self.state().node(**node).is_some())
+            .filter(|node| self.may_be_given_work(**node))
             .map(|node| Execution::assigned(*node, 1, self.now))
             .collect()
+    }
+
+    /// Not a node that was given up after the leader chose it: nothing would ever end what waits on it.
+    fn may_be_given_work(&self, node: NodeSlot) -> bool {
+        self.state().node(node).is_some_and(|node| !node.mark.is_gone())
     }
 
     /// Keeps the job's counts of open and queued occurrences.
@@ -150,15 +156,20 @@ impl Step<'_> {
         });
     }
 
+    /// Whether an occurrence of the job waits for its turn or, its turn come, for a node.
+    fn somebody_waits(&self, slot: JobSlot) -> bool {
+        self.state().occurrences_of(slot).any(|(_, found)| found.turn != Turn::Open)
+    }
+
     /// `replace`: only the newest waits.
-    fn drop_queued(&mut self, slot: JobSlot) {
-        let queued: Vec<OccurrenceRef> = self
+    fn drop_waiting(&mut self, slot: JobSlot) {
+        let waiting: Vec<OccurrenceRef> = self
             .state()
             .occurrences_of(slot)
-            .filter(|(_, occurrence)| occurrence.turn == Turn::Queued)
+            .filter(|(_, found)| found.turn != Turn::Open)
             .map(|(reference, _)| reference)
             .collect();
-        for reference in queued {
+        for reference in waiting {
             self.close_unstarted(reference, SkipReason::Overlap);
         }
     }
@@ -189,7 +200,7 @@ impl Step<'_> {
         }
     }
 
-    /// Ends an occurrence that never ran, with a skip record (invariant 3).
+    /// Ends an occurrence that never ran, with a skip record (invariant 3); what waited for it takes its turn.
     pub(super) fn close_unstarted(&mut self, reference: OccurrenceRef, reason: SkipReason) -> bool {
         let Some(found) =
             self.state().occurrence(reference).filter(|found| found.turn != Turn::Open).cloned()
@@ -199,6 +210,7 @@ impl Step<'_> {
         self.skip_one(found.job, found.origin, found.nominal, reason);
         self.ledger.state.remove_occurrence(reference);
         self.count(found.job, found.turn, -1);
+        self.next_in_queue(found.job);
         true
     }
 
@@ -238,7 +250,7 @@ impl Step<'_> {
     /// The next attempt, if the state says that it is due.
     fn retry(&mut self, name: ExecutionRef, node: NodeSlot) -> bool {
         let before = ExecutionRef { attempt: name.attempt.saturating_sub(1), ..name };
-        if !self.timer_is_due(Timer::Retry(before)) || self.state().node(node).is_none() {
+        if !self.timer_is_due(Timer::Retry(before)) || !self.may_be_given_work(node) {
             return false;
         }
         let now = self.now;

@@ -10,13 +10,13 @@ mod nodes;
 mod outcome;
 mod put;
 
-use crate::command::{Action, Batch, Command, Founding, Refusal, Reply, Scope};
+use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
 use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
 use crate::schedule::Zone;
 use crate::state::State;
-use crate::state::record::{Cluster, JobRecord, Remembered, Timer};
+use crate::state::record::{Cluster, JobRecord, Remembered, Timer, Turn};
 use crate::time::Time;
 use crate::wheel::Wheel;
 use std::sync::Arc;
@@ -221,26 +221,13 @@ impl Step<'_> {
     }
 
     fn skip_one(&mut self, slot: JobSlot, origin: Origin, nominal: Time, reason: SkipReason) {
-        let blocked_by = matches!(reason, SkipReason::Overlap | SkipReason::QueueFull)
-            .then(|| self.blocker(slot))
-            .flatten();
-        self.skip(
-            slot,
-            origin,
-            crate::command::Stretch { from: nominal, to: nominal, count: 1 },
-            reason,
-            blocked_by,
-        );
+        self.skip(slot, origin, Stretch { from: nominal, to: nominal, count: 1 }, reason);
     }
 
-    fn skip(
-        &mut self,
-        slot: JobSlot,
-        origin: Origin,
-        stretch: crate::command::Stretch,
-        reason: SkipReason,
-        blocked_by: Option<ExecutionId>,
-    ) {
+    /// One record for ticks that are passed over, with the execution that stands in their way, if one does.
+    fn skip(&mut self, slot: JobSlot, origin: Origin, stretch: Stretch, reason: SkipReason) {
+        let blocked = matches!(reason, SkipReason::Overlap | SkipReason::QueueFull);
+        let blocked_by = if blocked { self.blocker(slot) } else { None };
         let Some(job) = self.ledger.state.job(slot) else { return };
         self.rows.push(HistoryRow::Skipped(Skipped {
             job: job.uid,
@@ -255,21 +242,27 @@ impl Step<'_> {
         }));
     }
 
-    fn give_up(&mut self, item: crate::command::GiveUp) -> bool {
-        use crate::command::GiveUp;
+    fn give_up(&mut self, item: GiveUp) -> bool {
         match item {
             GiveUp::Unplaced(reference) => {
                 let due = self.timer_is_due(Timer::Unplaced(reference));
                 due && self.close_unstarted(reference, SkipReason::Unplaced)
             }
-            GiveUp::Lost(execution) => self.timer_is_due(Timer::Lost(execution)) && self.lose(execution),
+            GiveUp::Lost(execution) => {
+                (self.timer_is_due(Timer::Lost(execution)) && self.lose(execution))
+                    || self.give_up_retry(execution)
+            }
         }
     }
 
     /// Whether the state itself says that this is due at the entry's time.
     fn timer_is_due(&self, timer: Timer) -> bool {
         let due = match timer {
-            Timer::Unplaced(reference) => self.state().occurrence(reference).map(|found| found.gives_up_at),
+            Timer::Unplaced(reference) => self
+                .state()
+                .occurrence(reference)
+                .filter(|found| matches!(found.turn, Turn::Unplaced(_)))
+                .map(|found| found.gives_up_at),
             Timer::Lost(name) | Timer::Retry(name) => self
                 .state()
                 .occurrence(name.occurrence)

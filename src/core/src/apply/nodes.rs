@@ -13,7 +13,7 @@ impl Step<'_> {
         let namesake = self.state().node_named(&registration.name);
         let known = self.state().node_slot(registration.node);
         if let Some(other) = namesake.filter(|slot| Some(*slot) != known) {
-            let living = self.state().node(other).is_some_and(|node| !is_gone(node.mark));
+            let living = self.state().node(other).is_some_and(|node| !node.mark.is_gone());
             if living {
                 return Err(Refusal::NameTaken(registration.name.clone()));
             }
@@ -23,33 +23,48 @@ impl Step<'_> {
                 NodeRecord { registration: registration.clone(), mark: Mark::Alive, marked_at: self.now };
             return Ok(Reply::Registered(self.ledger.state.insert_node(node)));
         };
-        self.come_back(slot, registration);
-        Ok(Reply::Registered(slot))
+        Ok(Reply::Registered(self.come_back(slot, registration)))
     }
 
-    fn come_back(&mut self, slot: NodeSlot, registration: &Registration) {
-        let Some(old) = self.state().node(slot).cloned() else { return };
+    fn come_back(&mut self, slot: NodeSlot, registration: &Registration) -> NodeSlot {
+        let Some(old) = self.state().node(slot).cloned() else { return slot };
+        if old.registration.journal != registration.journal {
+            return self.replace_journal(slot, &old, registration);
+        }
         let now = self.now;
-        if old.registration != *registration || is_gone(old.mark) {
+        if old.registration != *registration || old.mark.is_gone() {
             self.ledger.state.edit_node(slot, |node| {
                 node.registration = registration.clone();
-                if is_gone(node.mark) {
+                if node.mark.is_gone() {
                     node.mark = Mark::Alive;
                     node.marked_at = now;
                 }
             });
         }
         let executions: Vec<ExecutionRef> = self.state().executions_on(slot).collect();
-        if old.registration.journal == registration.journal {
-            self.set_silent(&executions, None);
-        } else {
-            let rebooted = old.registration.boot != registration.boot;
-            self.forgotten(&executions, rebooted);
-        }
+        self.set_silent(&executions, None);
+        slot
     }
 
-    /// The node's journal is new: nobody knows what the old one started. Where two at a time are allowed, or
-    /// the machine was rebooted, the execution is over; else it may still run and blocks until it is given up.
+    /// The node's journal is new: nobody knows what the old one started, and the new one must never be told of
+    /// it. So the node gets a new place; the old place is left, with all that was on it.
+    fn replace_journal(&mut self, slot: NodeSlot, old: &NodeRecord, registration: &Registration) -> NodeSlot {
+        let now = self.now;
+        let rebooted = old.registration.boot != registration.boot;
+        let mark = if old.mark.is_gone() { Mark::Alive } else { old.mark };
+        self.ledger.state.edit_node(slot, |node| {
+            node.mark = Mark::Left;
+            node.marked_at = now;
+        });
+        let node = NodeRecord { registration: registration.clone(), mark, marked_at: now };
+        let place = self.ledger.state.insert_node(node);
+        let executions: Vec<ExecutionRef> = self.state().executions_on(slot).collect();
+        self.forgotten(&executions, rebooted);
+        place
+    }
+
+    /// Where two at a time are allowed, or the machine was rebooted, an execution of a lost journal is over;
+    /// else it may still run and blocks until it is given up.
     fn forgotten(&mut self, executions: &[ExecutionRef], rebooted: bool) {
         let (over, unknown): (Vec<_>, Vec<_>) =
             executions.iter().copied().partition(|name| rebooted || self.may_overlap(*name));
@@ -67,7 +82,11 @@ impl Step<'_> {
     }
 
     pub(super) fn mark(&mut self, slot: NodeSlot, mark: Mark) -> Result<Reply, Refusal> {
-        let old = self.state().node(slot).map(|node| node.mark).ok_or(Refusal::UnknownNode)?;
+        let node = self.state().node(slot).cloned().ok_or(Refusal::UnknownNode)?;
+        let old = node.mark;
+        if old.is_gone() && !mark.is_gone() {
+            self.check_name(slot, &node.registration)?;
+        }
         if old != mark {
             let now = self.now;
             self.ledger.state.edit_node(slot, |node| {
@@ -75,11 +94,23 @@ impl Step<'_> {
                 node.marked_at = now;
             });
         }
-        if is_gone(mark) && !is_gone(old) {
+        if mark.is_gone() && !old.is_gone() {
             let executions: Vec<ExecutionRef> = self.state().executions_on(slot).collect();
             self.set_silent(&executions, Some(self.now));
         }
         Ok(Reply::Done)
+    }
+
+    /// A place that the node has left for a new one, or whose name another living node has, stays given up.
+    fn check_name(&self, slot: NodeSlot, registration: &Registration) -> Result<(), Refusal> {
+        if self.state().node_slot(registration.node) != Some(slot) {
+            return Err(Refusal::UnknownNode);
+        }
+        let namesake = self.state().node_named(&registration.name).filter(|other| *other != slot);
+        match namesake.and_then(|other| self.state().node(other)).filter(|other| !other.mark.is_gone()) {
+            Some(_) => Err(Refusal::NameTaken(registration.name.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Starts or stops the clock after which an execution of a silent agent is given up.
@@ -99,8 +130,4 @@ impl Step<'_> {
             });
         }
     }
-}
-
-fn is_gone(mark: Mark) -> bool {
-    matches!(mark, Mark::Failed | Mark::Left)
 }

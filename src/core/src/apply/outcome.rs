@@ -138,10 +138,14 @@ impl Step<'_> {
         }
     }
 
-    fn next_in_queue(&mut self, slot: JobSlot) {
+    /// The oldest in the queue takes its turn, unless one has it already.
+    pub(super) fn next_in_queue(&mut self, slot: JobSlot) {
         let Some(job) = self.state().job(slot).cloned().filter(|job| job.open == 0 && job.queued > 0) else {
             return;
         };
+        if self.state().occurrences_of(slot).any(|(_, found)| matches!(found.turn, Turn::Unplaced(_))) {
+            return;
+        }
         let oldest = self
             .state()
             .occurrences_of(slot)
@@ -200,10 +204,35 @@ impl Step<'_> {
         true
     }
 
+    /// A retry that found no node for longer than the catch-up window is not tried: the attempt before it, which
+    /// has its row, was the last. Else one that no node may run would block its job for ever.
+    pub(super) fn give_up_retry(&mut self, name: ExecutionRef) -> bool {
+        let Some(found) = self.state().occurrence(name.occurrence) else { return false };
+        let Some(job) = self.state().job(found.job) else { return false };
+        let Some(execution) = found.executions.get(usize::from(name.ordinal)) else { return false };
+        let Progress::Retrying(due) = execution.progress else { return false };
+        let waited = due + job.rules.policy.catchup_window <= self.entry_time;
+        if !waited || execution.attempt != name.attempt {
+            return false;
+        }
+        self.edit_execution(name, |execution| execution.progress = Progress::Ended(Verdict::Failed));
+        self.close_if_over(name.occurrence);
+        true
+    }
+
+    /// An operator need not wait for agents that may never speak again.
+    fn lose_silent(&mut self, reference: OccurrenceRef) {
+        let Some(found) = self.state().occurrence(reference).cloned() else { return };
+        for (name, _) in found.named_executions(reference).filter(|(_, found)| found.lost_at.is_some()) {
+            self.lose(name);
+        }
+    }
+
     pub(super) fn cancel_occurrence(&mut self, reference: OccurrenceRef) -> Result<Reply, Refusal> {
         let found = self.state().occurrence(reference).ok_or(Refusal::NotOpen)?;
         if found.turn == Turn::Open {
             self.cancel_executions(reference);
+            self.lose_silent(reference);
         } else {
             self.close_unstarted(reference, SkipReason::Cancelled);
         }

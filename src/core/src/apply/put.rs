@@ -5,8 +5,9 @@ use crate::command::{Counters, PutJob, Refusal, Reply, Status, Stretch};
 use crate::execution::SkipReason;
 use crate::ids::{JobSlot, Origin, RequestId};
 use crate::rules::Rules;
+use crate::schedule::Schedule;
 use crate::state::record::{JobRecord, Staged};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use std::sync::Arc;
 
 impl Step<'_> {
@@ -54,10 +55,10 @@ impl Step<'_> {
             generation: 0,
             revision: 1,
             definition: put.definition.clone(),
+            anchor: rules.timing.anchor_of(put.next_due, self.entry_time),
             rules: Arc::new(rules),
             cursor: self.now,
             next_due: put.next_due.unwrap_or(Time::NEVER),
-            anchor: self.entry_time.floor_second(),
             floor: Time::EPOCH,
             held: false,
             parent,
@@ -92,9 +93,10 @@ impl Step<'_> {
         if retimed {
             self.pass_over(slot, &old, put);
         }
-        let (now, anchor) = (self.now, self.entry_time.floor_second());
-        let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
         let seen = put.seen == revision;
+        let first = put.next_due.filter(|_| seen);
+        let (now, anchor) = (self.now, rules.timing.anchor_of(first, self.entry_time));
+        let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
         self.edit_job(slot, |job| {
             job.revision += 1;
             job.definition = put.definition.clone();
@@ -111,21 +113,34 @@ impl Step<'_> {
         Ok(Reply::Stored { job: slot, revision: revision + 1, created: false })
     }
 
-    /// The ticks between the old cursor and now that nobody decided become one record (invariant 3).
+    /// The ticks between the old cursor and now that nobody decided become one record (invariant 3). It begins
+    /// at the first of them and ends with the edit itself: a hold, another leader's decision or the wait for
+    /// the entry's stamp may have come between what the proposer saw and this, and no tick may be lost for
+    /// that. The count is then what is known.
     fn pass_over(&mut self, slot: JobSlot, old: &JobRecord, put: &PutJob) {
-        let fits = |stretch: &Stretch| stretch.from > old.cursor && stretch.to <= self.now;
-        let due = (old.next_due <= self.now && old.next_due > old.cursor).then_some(Stretch {
-            from: old.next_due,
-            to: old.next_due,
-            count: 1,
-        });
-        let Some(stretch) = put.passed.filter(fits).or(due) else { return };
-        let reason = if old.rules.timing.disabled { SkipReason::Disabled } else { SkipReason::Edited };
-        self.skip(slot, Origin::Schedule, stretch, reason, None);
+        let disabled = old.rules.timing.disabled;
+        let reason = if disabled { SkipReason::Disabled } else { SkipReason::Edited };
+        let passable = |tick: &Time| old.cursor < *tick && *tick <= self.now;
+        let passed = put.passed.filter(|stretch| passable(&stretch.from));
+        let first = match disabled {
+            true => passed.filter(|_| put.seen == old.revision).map(|stretch| stretch.from),
+            false => Some(old.next_due),
+        };
+        let schedule = old.rules.timing.schedule.as_ref();
+        let blind = old.needs_replan() || (disabled && schedule.is_some_and(Schedule::fires_ever));
+        let (from, count) = match first.filter(passable) {
+            Some(first) => (first, passed.filter(|known| known.from == first).map_or(1, |known| known.count)),
+            None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),
+            None => return,
+        };
+        self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason);
     }
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {
         let mut staged = self.state().staged(import).map(|staged| staged.jobs.clone()).unwrap_or_default();
+        if jobs.is_empty() && staged.is_empty() {
+            return Ok(Reply::Done); // a snapshot keeps an import by its jobs
+        }
         staged.extend(jobs.iter().cloned().map(Arc::new));
         self.ledger.state.set_staged(import, Some(Staged { touched_at: self.now, jobs: staged }));
         Ok(Reply::Done)

@@ -175,6 +175,8 @@ fn a_tick_near_a_change_may_run_and_need_not() {
     assert!(found(&promise, &tens()).is_empty());
     assert!(found(&promise, &tens()[2..4]).is_empty());
     assert_eq!(found(&promise, &tens()[2..3]), ["silent a 30..30 x1"]);
+    promise.jobs[0].windows[0].may_from = at(10);
+    assert_eq!(found(&promise, &tens()), ["unexpected a 0..0 x1"], "it was not there yet");
 }
 
 #[test]

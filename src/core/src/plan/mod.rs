@@ -247,21 +247,26 @@ impl Planner {
         self.stalled = false;
         let due = state.timers().take_while(|(due, _)| *due <= now).take(limits::DECISIONS_MAX);
         let (mut assignments, mut give_ups) = (Batch::default(), Batch::default());
-        for (_, timer) in due {
+        for (due, timer) in due {
             let subject = Subject::Timer(timer);
             if self.proposed.contains(&subject) {
                 continue;
             }
             match timer {
-                Timer::Retry(name) => {
-                    let Some(node) = retry_node(state, name, pending) else {
+                Timer::Retry(name) => match retry_node(state, name, pending) {
+                    Some(node) => {
+                        let execution = ExecutionRef { attempt: name.attempt + 1, ..name };
+                        let assignment = Assignment::Retry { execution, node };
+                        assignments.push(vec![assignment], subject, &mut plan.proposals);
+                    }
+                    None if has_waited_for_a_node(state, name, due, now) => {
+                        give_ups.push(vec![GiveUp::Lost(name)], subject, &mut plan.proposals);
+                    }
+                    None => {
                         self.stalled = true;
                         continue;
-                    };
-                    let execution = ExecutionRef { attempt: name.attempt + 1, ..name };
-                    let assignment = Assignment::Retry { execution, node };
-                    assignments.push(vec![assignment], subject, &mut plan.proposals);
-                }
+                    }
+                },
                 Timer::Unplaced(reference) => {
                     give_ups.push(vec![GiveUp::Unplaced(reference)], subject, &mut plan.proposals);
                 }
@@ -389,6 +394,12 @@ fn retry_node(state: &State, name: ExecutionRef, pending: &mut Pending) -> Optio
             placement::choose(state, &one, name.occurrence.index, pending).first().copied()
         }
     }
+}
+
+/// A due retry waits for a node as long as an unplaced tick does.
+fn has_waited_for_a_node(state: &State, name: ExecutionRef, due: Time, now: Time) -> bool {
+    let job = state.occurrence(name.occurrence).and_then(|found| state.job(found.job));
+    job.is_some_and(|job| due + job.rules.policy.catchup_window <= now)
 }
 
 /// What the agent of an execution is to be told, if this is still its place on the agenda.

@@ -24,7 +24,7 @@ pub use error::{Field, FieldProblem, ScheduleError};
 pub use grammar::parse;
 pub use zone::{UnknownZone, Zone, zone_data_version, zone_names};
 
-use crate::time::Time;
+use crate::time::{Span, Time};
 use sets::Sets;
 
 /// When something is due, without zone and phase: 40 bytes. Two expressions with the same meaning
@@ -56,6 +56,14 @@ pub struct Parsed {
 impl Schedule {
     /// Not due by itself, as `@manually` says.
     pub const NEVER: Schedule = Schedule(Kind::Never);
+
+    /// The anchor under which an interval's first fire is `first`; none for what has no anchor.
+    pub fn anchor_before(&self, first: Time) -> Option<Time> {
+        match &self.0 {
+            Kind::Every(delay) => Some(first - Span::from_seconds(*delay)),
+            Kind::Cron(_) | Kind::At(_) | Kind::Never => None,
+        }
+    }
 
     /// Whether it can be due at all: false for `@manually`, for an empty field (`,`) and for dates
     /// that do not exist (30 February). True says nothing about when.

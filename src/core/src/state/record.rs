@@ -29,7 +29,7 @@ pub struct JobRecord {
     pub cursor: Time,
     /// The next tick, without jitter; [`Time::NEVER`] for none.
     pub next_due: Time,
-    /// The phase of `@every`: the second in which the timing was last set.
+    /// The phase of `@every`: one delay before its first tick since the timing was last set.
     pub anchor: Time,
     /// Ticks up to here are passed over as held.
     pub floor: Time,
@@ -179,9 +179,10 @@ impl Execution {
         matches!(self.progress, Progress::Assigned | Progress::Accepted | Progress::Started(_))
     }
 
-    /// What the leader has to tell its node.
+    /// What the leader has to tell its node; nothing while the node is silent.
     pub fn item(&self, reference: ExecutionRef) -> Option<Item> {
         match self.progress {
+            _ if self.lost_at.is_some() => None,
             _ if self.cancel && self.is_live() => Some(Item::Cancel(reference)),
             Progress::Assigned => Some(Item::Launch(reference)),
             _ => None,

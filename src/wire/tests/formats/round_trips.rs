@@ -1,6 +1,8 @@
 //! Every value survives its bytes, and equal values have equal bytes.
 
 use crate::{any_of, values};
+use dkron_core::delivery::FromAgent;
+use dkron_core::ids::NodeId;
 use dkron_core::state::record::{Record, Turn};
 use dkron_wire::entry::{
     ENTRY_OVERHEAD_BYTES, Stamp, decode_batch, decode_own_batch, encode_batch, entry_bytes,
@@ -134,4 +136,29 @@ fn places_on_the_agenda_are_not_written() {
     occurrence.turn = Turn::Unplaced(9);
     occurrence.executions[0].agenda = 9;
     assert_eq!(state::encode_record(&Record::Occurrence(reference, occurrence)), without);
+}
+
+#[test]
+fn a_hello_of_a_newer_protocol_is_refused_by_name() {
+    let said = FromAgent::Hello { cluster: None, registration: values::registration() };
+    let mut bytes = delivery::from_agent_to_wire(&said).encode_to_vec();
+    // The hello's first field is the protocol, after the tag and the length of the hello itself.
+    assert_eq!((bytes[0], bytes[2], bytes[3]), (0x0a, 0x08, 1));
+    bytes[3] = 7;
+    let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
+    let refused = WireError::UnknownFormat { what: "hello", found: 7, known: delivery::AGENT_PROTOCOL };
+    assert_eq!(delivery::from_agent(message), Err(refused));
+}
+
+#[test]
+fn a_list_of_ids_that_is_cut_is_refused() {
+    let bytes = raft::encode_membership(&raft::Membership {
+        configs: vec![[NodeId(1)].into()],
+        ..raft::Membership::default()
+    });
+    // The set's tag and length, the ids' tag and length, 16 bytes.
+    assert_eq!(bytes[..4], [0x0a, 18, 0x0a, 16]);
+    let cut = [&[0x0a, 17, 0x0a, 15][..], &bytes[4..19]].concat();
+    let refused = WireError::Length { field: "membership.voters", found: 15 };
+    assert_eq!(raft::decode_membership(&cut), Err(refused));
 }

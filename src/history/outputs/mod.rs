@@ -1,14 +1,17 @@
 //! Full outputs: what an agent sent besides the tail, kept in append segments of its own, outside the log.
 //!
-//! An output is durable before it is acknowledged. It goes with its row: the keeper names the ids of the rows that
-//! it drops. Above the bounds the oldest segment goes. Memory: about 50 bytes an output, bounded by their number.
+//! An output is durable before it is acknowledged. It goes with its row: the keeper names the ids of the rows
+//! that it drops. Above the bounds the oldest segment goes. Memory: about 50 bytes an output, bounded by
+//! their number.
 
-use super::catalogue::files;
-use super::entry::Input;
-use super::error::{Context, Error, Result};
-use super::frame;
-use super::output_file::{Found, OutputFile, PUT, append_forget, append_put};
-use super::store::Store;
+mod file;
+
+use self::file::{Found, OutputFile, PUT, append_forget, append_put};
+use crate::history::disk::catalogue::files;
+use crate::history::disk::entry::Input;
+use crate::history::disk::frame;
+use crate::history::error::{Context, Error, Result};
+use crate::history::store::Store;
 use dkron_core::ids::ExecutionId;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,10 +32,10 @@ pub struct Output {
 
 /// Where an output stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Place {
-    pub(super) file: u32,
-    pub(super) offset: u32,
-    pub(super) length: u32,
+pub(in crate::history) struct Place {
+    pub(in crate::history) file: u32,
+    pub(in crate::history) offset: u32,
+    pub(in crate::history) length: u32,
 }
 
 /// Both halves of an id: a `u128` key would be padded to 32 bytes.
@@ -57,20 +60,20 @@ struct Live {
 }
 
 /// What readers and the outputs' writer share.
-pub(super) struct Outputs {
+pub(in crate::history) struct Outputs {
     state: Mutex<State>,
     folder: PathBuf,
 }
 
 /// What the outputs' writer is told.
-pub(super) enum OutputMessage {
+pub(in crate::history) enum OutputMessage {
     Put { id: ExecutionId, bytes: Vec<u8>, cut: bool, answer: oneshot::Sender<Result<()>> },
     Forget(Vec<ExecutionId>),
 }
 
 impl Outputs {
     /// Opens what is there; a file that is damaged in its middle serves what is whole.
-    pub(super) fn open(folder: &Path) -> Result<Outputs> {
+    pub(in crate::history) fn open(folder: &Path) -> Result<Outputs> {
         std::fs::create_dir_all(folder).at("create", folder)?;
         let mut state = State::default();
         for path in files(folder, "outputs")? {
@@ -89,12 +92,12 @@ impl Outputs {
     }
 
     /// The size of an output; 0 if there is none.
-    pub(super) fn length(&self, id: ExecutionId) -> u64 {
+    pub(in crate::history) fn length(&self, id: ExecutionId) -> u64 {
         self.state().places.get(&key(id)).map_or(0, |place| u64::from(place.length))
     }
 
     /// Reads an output.
-    pub(super) fn get(&self, id: ExecutionId) -> Result<Option<Output>> {
+    pub(in crate::history) fn get(&self, id: ExecutionId) -> Result<Option<Output>> {
         let (place, file) = {
             let state = self.state();
             let Some(place) = state.places.get(&key(id)).copied() else { return Ok(None) };
@@ -114,7 +117,7 @@ impl Outputs {
     }
 
     /// Bytes and number of the outputs kept.
-    pub(super) fn totals(&self) -> (u64, usize) {
+    pub(in crate::history) fn totals(&self) -> (u64, usize) {
         let state = self.state();
         (state.live.values().map(|live| live.bytes).sum(), state.places.len())
     }
@@ -145,7 +148,7 @@ impl State {
 }
 
 /// The one writer of outputs.
-pub(super) struct OutputWriter {
+pub(in crate::history) struct OutputWriter {
     store: Arc<Store>,
     file: Arc<OutputFile>,
     /// What the file says so far.
@@ -158,7 +161,7 @@ pub(super) struct OutputWriter {
 
 impl OutputWriter {
     /// Begins a new file behind those that are there.
-    pub(super) fn new(store: Arc<Store>) -> Result<OutputWriter> {
+    pub(in crate::history) fn new(store: Arc<Store>) -> Result<OutputWriter> {
         let number = store.outputs.state().files.last_key_value().map_or(1, |(last, _)| last + 1);
         let file = store.outputs.begin(number)?;
         let (items, written, bytes) = (Vec::new(), Vec::new(), Vec::new());
@@ -166,7 +169,7 @@ impl OutputWriter {
     }
 
     /// Works until the last sender is gone.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<OutputMessage>) {
+    pub(in crate::history) fn run(mut self, mut queue: mpsc::Receiver<OutputMessage>) {
         while let Some(message) = queue.blocking_recv() {
             let mut answers = Vec::new();
             self.handle(message, &mut answers);
@@ -244,7 +247,8 @@ impl OutputWriter {
         old.seal(&std::mem::take(&mut self.items))
     }
 
-    /// Drops files above the bounds, oldest first, and files of which nothing is wanted; makes at most one smaller.
+    /// Drops files above the bounds, oldest first, and files of which nothing is wanted; makes at most one
+    /// smaller.
     fn tidy(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.untidy) {
             return Ok(());

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! commit | row row row commit | row commit | ...   the frames
-//! page page page ...                               the directory: entries by position, each page with a checksum
-//! fences                                           the first position of every page
-//! trailer                                          counts, ranges, checksum: 96 bytes
+//! page page page ...                               the directory: entries by position, each page with a
+//! checksum fences                                           the first position of every page trailer
+//! counts, ranges, checksum: 96 bytes
 //! ```
-//! Everything behind the frames can be made anew from them. Rows are found by position: a binary search over the
-//! fences in memory, one page, one frame.
+//! Everything behind the frames can be made anew from them. Rows are found by position: a binary search over
+//! the fences in memory, one page, one frame.
 
 use super::entry::{ENTRY_BYTES, Entry, Input, Position};
-use super::error::{Context, Error, Result};
 use super::record::{self, Record};
 use super::{frame, scan::Scan};
+use crate::history::error::{Context, Error, Result};
 use dkron_core::execution::HistoryRow;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,21 +26,21 @@ const TRAILER_BYTES: usize = 96;
 
 /// What a sealed segment says of itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Trailer {
+pub(in crate::history) struct Trailer {
     /// Rows in it.
-    pub(super) rows: u32,
+    pub(in crate::history) rows: u32,
     /// Where the directory begins: the size of the frames.
-    pub(super) frames: u64,
+    pub(in crate::history) frames: u64,
     /// The positions that it stands for, also of rows it no longer has.
-    pub(super) first: Position,
-    pub(super) last: Position,
+    pub(in crate::history) first: Position,
+    pub(in crate::history) last: Position,
     /// The log index that it reaches.
-    pub(super) applied: u64,
+    pub(in crate::history) applied: u64,
     /// The earliest and latest end of its executions.
-    pub(super) earliest: i64,
-    pub(super) latest: i64,
+    pub(in crate::history) earliest: i64,
+    pub(in crate::history) latest: i64,
     /// Set if rows of it were lost to damage: up to this log index the history may lack some.
-    pub(super) lost_up_to: u64,
+    pub(in crate::history) lost_up_to: u64,
 }
 
 enum Index {
@@ -51,8 +51,8 @@ enum Index {
 }
 
 /// An open segment. Reading is safe beside the writer: it sees entries only once their batch is durable.
-pub(super) struct Segment {
-    pub(super) path: PathBuf,
+pub(in crate::history) struct Segment {
+    pub(in crate::history) path: PathBuf,
     file: File,
     first: Position,
     index: Index,
@@ -60,12 +60,17 @@ pub(super) struct Segment {
 
 impl Segment {
     /// A segment that is being written, with the entries that are durable in it.
-    pub(super) fn growing(path: PathBuf, file: File, first: Position, entries: Vec<Entry>) -> Segment {
+    pub(in crate::history) fn growing(
+        path: PathBuf,
+        file: File,
+        first: Position,
+        entries: Vec<Entry>,
+    ) -> Segment {
         Segment { path, file, first, index: Index::Growing(RwLock::new(entries)) }
     }
 
     /// Opens a sealed segment; damaged if its closing parts are not whole.
-    pub(super) fn open(path: PathBuf) -> Result<Segment> {
+    pub(in crate::history) fn open(path: PathBuf) -> Result<Segment> {
         let file = File::open(&path).at("open", &path)?;
         let length = file.metadata().at("measure", &path)?.len();
         let at = length.saturating_sub(TRAILER_BYTES as u64);
@@ -88,23 +93,23 @@ impl Segment {
         Ok(Segment { path, file, first: trailer.first, index: Index::Sealed { trailer, fences } })
     }
 
-    pub(super) fn first(&self) -> Position {
+    pub(in crate::history) fn first(&self) -> Position {
         self.first
     }
 
-    pub(super) fn trailer(&self) -> Option<&Trailer> {
+    pub(in crate::history) fn trailer(&self) -> Option<&Trailer> {
         match &self.index {
             Index::Growing(_) => None,
             Index::Sealed { trailer, .. } => Some(trailer),
         }
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(in crate::history) fn file(&self) -> &File {
         &self.file
     }
 
     /// How many rows it has.
-    pub(super) fn rows(&self) -> usize {
+    pub(in crate::history) fn rows(&self) -> usize {
         match &self.index {
             Index::Growing(entries) => entries.read().unwrap_or_else(PoisonError::into_inner).len(),
             Index::Sealed { trailer, .. } => trailer.rows as usize,
@@ -112,14 +117,14 @@ impl Segment {
     }
 
     /// Makes a batch visible, once it is durable.
-    pub(super) fn publish(&self, batch: &[Entry]) {
+    pub(in crate::history) fn publish(&self, batch: &[Entry]) {
         if let Index::Growing(entries) = &self.index {
             entries.write().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
         }
     }
 
     /// The entries numbered `from` up to `to`, in the order of their positions.
-    pub(super) fn entries(&self, from: usize, to: usize) -> Result<Vec<Entry>> {
+    pub(in crate::history) fn entries(&self, from: usize, to: usize) -> Result<Vec<Entry>> {
         let to = to.min(self.rows());
         let from = from.min(to);
         match &self.index {
@@ -141,7 +146,7 @@ impl Segment {
     }
 
     /// The number of the first entry at or above a position.
-    pub(super) fn lower_bound(&self, position: Position) -> Result<usize> {
+    pub(in crate::history) fn lower_bound(&self, position: Position) -> Result<usize> {
         match &self.index {
             Index::Growing(entries) => {
                 let entries = entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +164,7 @@ impl Segment {
     }
 
     /// The entry at a position.
-    pub(super) fn find(&self, position: Position) -> Result<Option<Entry>> {
+    pub(in crate::history) fn find(&self, position: Position) -> Result<Option<Entry>> {
         let found = match &self.index {
             Index::Growing(entries) => {
                 let entries = entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +202,7 @@ impl Segment {
     }
 
     /// The whole frame of an entry, checked.
-    pub(super) fn frame(&self, entry: &Entry) -> Result<Vec<u8>> {
+    pub(in crate::history) fn frame(&self, entry: &Entry) -> Result<Vec<u8>> {
         let mut bytes = vec![0; entry.length as usize];
         let offset = u64::from(entry.offset);
         self.file.read_exact_at(&mut bytes, offset).at("read", &self.path)?;
@@ -208,7 +213,7 @@ impl Segment {
     }
 
     /// The row of an entry.
-    pub(super) fn row(&self, entry: &Entry) -> Result<HistoryRow> {
+    pub(in crate::history) fn row(&self, entry: &Entry) -> Result<HistoryRow> {
         let bytes = self.frame(entry)?;
         let bad = || Error::damaged(&self.path, u64::from(entry.offset), "a row");
         match frame::read(&bytes).and_then(record::parse) {
@@ -220,13 +225,19 @@ impl Segment {
     }
 
     /// Reads all frames again, as if the segment had never been closed.
-    pub(super) fn scan(path: &Path) -> Result<Scan> {
+    pub(in crate::history) fn scan(path: &Path) -> Result<Scan> {
         Scan::of(&std::fs::read(path).at("read", path)?)
     }
 }
 
-/// Closes a segment: writes the directory, the fences and the trailer behind the frames and makes all durable.
-pub(super) fn seal(file: &File, path: &Path, entries: &[Entry], mut trailer: Trailer) -> Result<()> {
+/// Closes a segment: writes the directory, the fences and the trailer behind the frames and makes all
+/// durable.
+pub(in crate::history) fn seal(
+    file: &File,
+    path: &Path,
+    entries: &[Entry],
+    mut trailer: Trailer,
+) -> Result<()> {
     trailer.rows = entries.len() as u32;
     (trailer.earliest, trailer.latest) = (i64::MAX, i64::MIN);
     let pages = entries.chunks(ENTRIES_PER_PAGE);

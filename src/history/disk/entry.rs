@@ -5,33 +5,33 @@ use dkron_core::execution::HistoryRow;
 use dkron_core::ids::{ExecutionId, JobUid};
 
 /// Where a row stands: its entry's log index and its place in that entry. Equal on every server.
-pub(super) type Position = u64;
+pub(in crate::history) type Position = u64;
 
 /// Bits of a position that number the rows of one entry.
 const PLACE_BITS: u32 = 20;
 /// Most rows of one entry: an entry of 64 KiB makes a few thousand.
-pub(super) const ROWS_PER_ENTRY_MAX: usize = 1 << PLACE_BITS;
+pub(in crate::history) const ROWS_PER_ENTRY_MAX: usize = 1 << PLACE_BITS;
 
 /// The position of the row at `place` in the entry at `index`.
-pub(super) fn position(index: u64, place: usize) -> Position {
+pub(in crate::history) fn position(index: u64, place: usize) -> Position {
     index << PLACE_BITS | place as u64
 }
 
 /// The log index of a position.
-pub(super) fn index_of(position: Position) -> u64 {
+pub(in crate::history) fn index_of(position: Position) -> u64 {
     position >> PLACE_BITS
 }
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(in crate::history) enum Kind {
     Run,
     Skip,
     Erased,
 }
 
 impl Kind {
-    pub(super) fn of(row: &HistoryRow) -> Kind {
+    pub(in crate::history) fn of(row: &HistoryRow) -> Kind {
         match row {
             HistoryRow::Finished(_) => Kind::Run,
             HistoryRow::Skipped(_) => Kind::Skip,
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn number(self) -> u8 {
+    pub(in crate::history) fn number(self) -> u8 {
         match self {
             Kind::Run => 1,
             Kind::Skip => 2,
@@ -47,7 +47,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn from_number(number: u8) -> Option<Kind> {
+    pub(in crate::history) fn from_number(number: u8) -> Option<Kind> {
         match number {
             1 => Some(Kind::Run),
             2 => Some(Kind::Skip),
@@ -59,54 +59,54 @@ impl Kind {
 
 /// A row's place in its job's chain, decided when it is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Link {
+pub(in crate::history) struct Link {
     /// This row.
-    pub(super) position: Position,
+    pub(in crate::history) position: Position,
     /// The job's row before it, 0 for none.
-    pub(super) previous: Position,
+    pub(in crate::history) previous: Position,
     /// Its number in the chain, from 1.
-    pub(super) ordinal: u32,
+    pub(in crate::history) ordinal: u32,
     /// Size of the chain up to and with this row in units of [`WEIGHT_UNIT`], wrapping.
-    pub(super) weight: u32,
+    pub(in crate::history) weight: u32,
     /// Its age in seconds since the epoch, never less than that of the row before it.
-    pub(super) stamp: u32,
+    pub(in crate::history) stamp: u32,
 }
 
 /// Bytes of one unit of weight.
-pub(super) const WEIGHT_UNIT: u64 = 64;
+pub(in crate::history) const WEIGHT_UNIT: u64 = 64;
 
 /// The description of one row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entry {
-    pub(super) link: Link,
-    pub(super) job: JobUid,
+pub(in crate::history) struct Entry {
+    pub(in crate::history) link: Link,
+    pub(in crate::history) job: JobUid,
     /// 0 but for executions.
-    pub(super) id: ExecutionId,
+    pub(in crate::history) id: ExecutionId,
     /// When it ended, or the last tick skipped: nanoseconds.
-    pub(super) time: i64,
+    pub(in crate::history) time: i64,
     /// Low bits of the start in nanoseconds, half of a Dkron id.
-    pub(super) started: u32,
+    pub(in crate::history) started: u32,
     /// Low bits of the hash of the node's name.
-    pub(super) node: u16,
-    pub(super) kind: Kind,
-    pub(super) verdict: u8,
+    pub(in crate::history) node: u16,
+    pub(in crate::history) kind: Kind,
+    pub(in crate::history) verdict: u8,
     /// Where its frame begins.
-    pub(super) offset: u32,
+    pub(in crate::history) offset: u32,
     /// The frame's length.
-    pub(super) length: u32,
+    pub(in crate::history) length: u32,
 }
 
 /// Bytes of an encoded entry.
-pub(super) const ENTRY_BYTES: usize = 84;
+pub(in crate::history) const ENTRY_BYTES: usize = 84;
 
 /// The low bits of a node name's hash.
-pub(super) fn node_mark(name: &str) -> u16 {
+pub(in crate::history) fn node_mark(name: &str) -> u16 {
     crc32fast::hash(name.as_bytes()) as u16
 }
 
 impl Entry {
     /// Describes a row; where its frame stands is filled in when that is known.
-    pub(super) fn of(row: &HistoryRow, link: Link) -> Entry {
+    pub(in crate::history) fn of(row: &HistoryRow, link: Link) -> Entry {
         let kind = Kind::of(row);
         let blank = |job| Entry {
             link,
@@ -134,7 +134,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(in crate::history) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.link.position.to_le_bytes());
         out.extend_from_slice(&self.link.previous.to_le_bytes());
@@ -151,7 +151,7 @@ impl Entry {
         debug_assert_eq!(out.len() - start, ENTRY_BYTES);
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Entry> {
+    pub(in crate::history) fn decode(bytes: &[u8]) -> Option<Entry> {
         let mut input = Input(bytes);
         let position = input.u64()?;
         let previous = input.u64()?;
@@ -169,24 +169,24 @@ impl Entry {
 }
 
 /// Reads fixed-size little-endian numbers off a slice.
-pub(super) struct Input<'a>(pub(super) &'a [u8]);
+pub(in crate::history) struct Input<'a>(pub(in crate::history) &'a [u8]);
 
 impl Input<'_> {
-    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(in crate::history) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(in crate::history) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(in crate::history) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
-    pub(super) fn u128(&mut self) -> Option<u128> {
+    pub(in crate::history) fn u128(&mut self) -> Option<u128> {
         self.take().map(u128::from_le_bytes)
     }
 }

@@ -72,3 +72,60 @@ fn above_the_bound_the_oldest_outputs_go_first() {
     assert!((45..75).contains(&kept.len()), "{}", kept.len());
     bench.close();
 }
+
+impl Bench {
+    fn forget(&self, numbers: std::ops::RangeInclusive<u64>) {
+        let ids = numbers.map(|number| id(number, 0)).collect();
+        let message = crate::history::outputs::OutputMessage::Forget(ids);
+        self.history.outputs.blocking_send(message).expect("it is taken");
+    }
+
+    fn put_some(&self, numbers: std::ops::RangeInclusive<u64>) {
+        numbers
+            .for_each(|number| self.put_output(id(number, 0), vec![7; 1_000], false).expect("it is stored"));
+    }
+
+    fn has_output(&self, number: u64) -> bool {
+        self.history.output(id(number, 0)).expect("it reads").is_some()
+    }
+}
+
+#[test]
+fn a_younger_file_never_goes_before_an_older_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let retention = Retention { output_bytes: 10_000, ..Retention::default() };
+    let bench = Bench::open(Settings { segment_bytes: 10_000, retention, ..Settings::new(folder.path()) });
+    bench.put_some(1..=10);
+    bench.put_some(11..=17);
+    bench.forget(11..=17);
+    bench.put_some(18..=22);
+    assert!(
+        (18..=22).all(|number| bench.has_output(number)),
+        "the small second file stays as long as the first"
+    );
+    bench.close();
+}
+
+#[test]
+fn a_note_that_an_output_is_unwanted_outlives_the_rewriting_of_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings { segment_bytes: 10_000, ..Settings::new(folder.path()) };
+    let bench = Bench::open(settings.clone());
+    bench.put_some(1..=10);
+    bench.forget(1..=1);
+    bench.put_some(11..=18);
+    bench.forget(11..=17);
+    bench.put_some(19..=30);
+    let size =
+        || std::fs::metadata(folder.path().join("outputs/00000002.outputs")).map_or(0, |data| data.len());
+    for number in 31..=60 {
+        bench.put_some(number..=number);
+        bench.forget(number..=number);
+    }
+    assert!(size() < 5_000, "the second file is rewritten: {}", size());
+    bench.close();
+    let bench = Bench::open(settings);
+    assert!(!bench.has_output(1));
+    assert!((2..=10).all(|number| bench.has_output(number)));
+    bench.close();
+}

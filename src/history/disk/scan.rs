@@ -1,33 +1,33 @@
 //! Reads a segment's frames from the start: what is in force, what a crash tore off, what is damaged.
 
 use super::entry::Entry;
-use super::error::Result;
 use super::frame::{self, HEADER};
 use super::record::{self, Record};
+use crate::history::error::Result;
 use std::ops::Range;
 
 /// Bytes in the middle of a segment that are not what was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Hole {
+pub(in crate::history) struct Hole {
     /// Where.
-    pub(super) bytes: Range<u64>,
+    pub(in crate::history) bytes: Range<u64>,
     /// Rows of log entries above this index,
-    pub(super) above: u64,
+    pub(in crate::history) above: u64,
     /// and up to this one may have stood there.
-    pub(super) up_to: u64,
+    pub(in crate::history) up_to: u64,
 }
 
 /// The outcome of reading a segment's frames.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(in crate::history) struct Scan {
     /// The rows in force.
-    pub(super) entries: Vec<Entry>,
+    pub(in crate::history) entries: Vec<Entry>,
     /// The index of the last commit; none if there is no commit at all.
-    pub(super) applied: Option<u64>,
+    pub(in crate::history) applied: Option<u64>,
     /// Where the frames in force end: all behind is torn.
-    pub(super) end: u64,
+    pub(in crate::history) end: u64,
     /// What is damaged before that.
-    pub(super) holes: Vec<Hole>,
+    pub(in crate::history) holes: Vec<Hole>,
 }
 
 /// Where a commit left things, to step back to.
@@ -40,9 +40,9 @@ struct Mark {
 }
 
 impl Scan {
-    /// Reads all frames. Rows behind the last commit do not count. A last batch that is damaged does not count
-    /// either: it may never have been acknowledged, and the log still has it.
-    pub(super) fn of(bytes: &[u8]) -> Result<Scan> {
+    /// Reads all frames. Rows behind the last commit do not count. A last batch that is damaged does not
+    /// count either: it may never have been acknowledged, and the log still has it.
+    pub(in crate::history) fn of(bytes: &[u8]) -> Result<Scan> {
         let mut scan = Scan::default();
         let (mut staged, mut bad) = (Vec::new(), Vec::new());
         let mut before = Mark::default();

@@ -1,15 +1,15 @@
 //! Frames in memory: the format of [`dkron_wire::frame`], read at any place and found again behind damage.
 //!
-//! That module reads a file from its start to its first flaw; here single rows are read, and what stands behind a
-//! flaw still counts.
+//! That module reads a file from its start to its first flaw; here single rows are read, and what stands
+//! behind a flaw still counts.
 
 /// Bytes before a payload.
-pub(super) const HEADER: usize = 8;
+pub(in crate::history) const HEADER: usize = 8;
 /// A longer payload is damage: the largest is a full output.
-pub(super) const PAYLOAD_MAX: usize = 512 * 1024;
+pub(in crate::history) const PAYLOAD_MAX: usize = 512 * 1024;
 
 /// Appends a frame whose payload `write` makes, and returns the frame's length.
-pub(super) fn append(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+pub(in crate::history) fn append(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER]);
     write(buffer);
@@ -21,7 +21,7 @@ pub(super) fn append(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> 
 }
 
 /// The payload of the frame at the start of `bytes`, if it is whole.
-pub(super) fn read(bytes: &[u8]) -> Option<&[u8]> {
+pub(in crate::history) fn read(bytes: &[u8]) -> Option<&[u8]> {
     let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
     let checksum = u32::from_le_bytes(bytes.get(4..HEADER)?.try_into().ok()?);
     if length == 0 || length as usize > PAYLOAD_MAX {
@@ -31,9 +31,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<&[u8]> {
     (sum(length, payload) == checksum).then_some(payload)
 }
 
-/// Where the next whole frame at or after `from` begins: how reading goes on behind damage. Checksums are costly at
-/// every byte, so only frames whose payload is of a known kind and at most `longest` bytes are considered.
-pub(super) fn resume(bytes: &[u8], from: usize, kinds: &[u8], longest: usize) -> Option<usize> {
+/// Where the next whole frame at or after `from` begins: how reading goes on behind damage. Checksums are
+/// costly at every byte, so only frames whose payload is of a known kind and at most `longest` bytes are
+/// considered.
+pub(in crate::history) fn resume(bytes: &[u8], from: usize, kinds: &[u8], longest: usize) -> Option<usize> {
     let plausible = |at: usize| {
         let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap_or_default()) as usize;
         length <= longest && kinds.contains(&bytes[at + HEADER])

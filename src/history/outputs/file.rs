@@ -1,9 +1,10 @@
-//! One file of outputs: frames, closed by an index once it is full, so that a start need not read the outputs.
+//! One file of outputs: frames, closed by an index once it is full, so that a start need not read the
+//! outputs.
 
-use super::entry::Input;
-use super::error::{Context, Result};
-use super::frame::{self, HEADER};
-use super::output::Place;
+use super::Place;
+use crate::history::disk::entry::Input;
+use crate::history::disk::frame::{self, HEADER};
+use crate::history::error::{Context, Result};
 use dkron_core::ids::ExecutionId;
 use dkron_core::limits::OUTPUT_BYTES_MAX;
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) const PUT: u8 = 1;
+pub(in crate::history) const PUT: u8 = 1;
 const FORGET: u8 = 2;
 const ITEM_BYTES: usize = 24;
 const FOOT_BYTES: usize = 24;
@@ -20,7 +21,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"dkrono01");
 
 /// What a file says, in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Found {
+pub(in crate::history) enum Found {
     /// An output: where its frame begins, and the frame's length.
     Put(ExecutionId, u32, u32),
     /// The output of this id, in this or an older file, is no longer wanted.
@@ -29,7 +30,7 @@ pub(super) enum Found {
 
 impl Found {
     /// The same, behind `by` more bytes.
-    pub(super) fn moved(self, by: u32) -> Found {
+    pub(in crate::history) fn moved(self, by: u32) -> Found {
         match self {
             Found::Put(id, offset, length) => Found::Put(id, offset + by, length),
             forget => forget,
@@ -55,7 +56,7 @@ impl Found {
 }
 
 /// Appends an output's frame and returns its length.
-pub(super) fn append_put(buffer: &mut Vec<u8>, id: ExecutionId, cut: bool, bytes: &[u8]) -> u32 {
+pub(in crate::history) fn append_put(buffer: &mut Vec<u8>, id: ExecutionId, cut: bool, bytes: &[u8]) -> u32 {
     frame::append(buffer, |out| {
         out.push(PUT);
         out.extend_from_slice(&id.0.to_le_bytes());
@@ -65,7 +66,7 @@ pub(super) fn append_put(buffer: &mut Vec<u8>, id: ExecutionId, cut: bool, bytes
 }
 
 /// Appends the note that an output is no longer wanted.
-pub(super) fn append_forget(buffer: &mut Vec<u8>, id: ExecutionId) {
+pub(in crate::history) fn append_forget(buffer: &mut Vec<u8>, id: ExecutionId) {
     frame::append(buffer, |out| {
         out.push(FORGET);
         out.extend_from_slice(&id.0.to_le_bytes());
@@ -73,9 +74,9 @@ pub(super) fn append_forget(buffer: &mut Vec<u8>, id: ExecutionId) {
 }
 
 /// An open file of outputs.
-pub(super) struct OutputFile {
-    pub(super) path: PathBuf,
-    pub(super) number: u32,
+pub(in crate::history) struct OutputFile {
+    pub(in crate::history) path: PathBuf,
+    pub(in crate::history) number: u32,
     file: File,
     /// Bytes of its frames.
     frames: AtomicU64,
@@ -84,17 +85,17 @@ pub(super) struct OutputFile {
 }
 
 impl OutputFile {
-    pub(super) fn create(folder: &Path, number: u32) -> Result<OutputFile> {
+    pub(in crate::history) fn create(folder: &Path, number: u32) -> Result<OutputFile> {
         let path = folder.join(format!("{number:08x}.outputs"));
         let mut options = OpenOptions::new();
         let file =
             options.read(true).write(true).create(true).truncate(true).open(&path).at("create", &path)?;
-        super::catalogue::sync_folder(folder)?;
+        crate::history::disk::catalogue::sync_folder(folder)?;
         Ok(OutputFile { path, number, file, frames: AtomicU64::new(0), forgets: AtomicU64::new(0) })
     }
 
     /// Opens a file of an earlier run; closes it if that run did not; removes it if there is nothing in it.
-    pub(super) fn open(path: &Path) -> Result<Option<(OutputFile, Vec<Found>)>> {
+    pub(in crate::history) fn open(path: &Path) -> Result<Option<(OutputFile, Vec<Found>)>> {
         let name = path.file_stem().and_then(|name| name.to_str());
         let Some(number) = name.and_then(|name| u32::from_str_radix(name, 16).ok()) else { return Ok(None) };
         let file = OpenOptions::new().read(true).write(true).open(path).at("open", path)?;
@@ -176,7 +177,7 @@ impl OutputFile {
     }
 
     /// Writes at the end of the frames and makes it durable.
-    pub(super) fn append(&self, bytes: &[u8], at: u64) -> Result<()> {
+    pub(in crate::history) fn append(&self, bytes: &[u8], at: u64) -> Result<()> {
         self.file.write_all_at(bytes, at).at("write", &self.path)?;
         self.file.sync_data().at("sync", &self.path)?;
         self.frames.store(at + bytes.len() as u64, Ordering::Relaxed);
@@ -184,7 +185,7 @@ impl OutputFile {
     }
 
     /// Closes the file with an index.
-    pub(super) fn seal(&self, items: &[Found]) -> Result<()> {
+    pub(in crate::history) fn seal(&self, items: &[Found]) -> Result<()> {
         self.count(items);
         let frames = self.frames.load(Ordering::Relaxed);
         let mut bytes = Vec::with_capacity(items.len() * ITEM_BYTES + FOOT_BYTES);
@@ -200,24 +201,24 @@ impl OutputFile {
     }
 
     /// The frame at a place.
-    pub(super) fn read(&self, place: &Place) -> Result<Vec<u8>> {
+    pub(in crate::history) fn read(&self, place: &Place) -> Result<Vec<u8>> {
         let mut bytes = vec![0; place.length as usize];
         self.file.read_exact_at(&mut bytes, place.offset.into()).at("read", &self.path)?;
         Ok(bytes)
     }
 
     /// Bytes of its frames.
-    pub(super) fn size(&self) -> u64 {
+    pub(in crate::history) fn size(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
     }
 
     /// Bytes of its notes about unwanted outputs.
-    pub(super) fn forget_bytes(&self) -> u64 {
+    pub(in crate::history) fn forget_bytes(&self) -> u64 {
         self.forgets.load(Ordering::Relaxed) * (HEADER + 17) as u64
     }
 
     /// Writes the wanted outputs and all notes to a new file under the same name.
-    pub(super) fn rewrite(&self, wanted: &HashSet<(ExecutionId, Place)>) -> Result<OutputFile> {
+    pub(in crate::history) fn rewrite(&self, wanted: &HashSet<(ExecutionId, Place)>) -> Result<OutputFile> {
         let (mut bytes, mut items) = (Vec::new(), Vec::new());
         for found in self.index()?.unwrap_or_default() {
             match found {
@@ -250,13 +251,13 @@ impl OutputFile {
         fs::rename(&new.path, &self.path).at("rename", &new.path)?;
         new.path.clone_from(&self.path);
         if let Some(folder) = self.path.parent() {
-            super::catalogue::sync_folder(folder)?;
+            crate::history::disk::catalogue::sync_folder(folder)?;
         }
         Ok(new)
     }
 
     /// Where the outputs of a closed file stand.
-    pub(super) fn puts(&self) -> Result<Vec<(ExecutionId, Place)>> {
+    pub(in crate::history) fn puts(&self) -> Result<Vec<(ExecutionId, Place)>> {
         let items = self.index()?.unwrap_or_default();
         let put = |item| match item {
             Found::Put(id, offset, length) => Some((id, Place { file: self.number, offset, length })),

@@ -8,14 +8,14 @@ use dkron_core::execution::HistoryRow;
 
 const COMMIT: u8 = 4;
 /// The first bytes of all payloads.
-pub(super) const KINDS: [u8; 4] = [1, 2, 3, COMMIT];
+pub(in crate::history) const KINDS: [u8; 4] = [1, 2, 3, COMMIT];
 /// The longest payload: a row is a tail of 4 KiB, a few names and an error.
-pub(super) const PAYLOAD_MAX: usize = 128 * 1024;
+pub(in crate::history) const PAYLOAD_MAX: usize = 128 * 1024;
 /// The version of this format, in every commit.
 const VERSION: u8 = 1;
 
 /// A frame's payload, taken apart.
-pub(super) enum Record<'a> {
+pub(in crate::history) enum Record<'a> {
     /// Everything up to here is in force, and the log is applied up to this index.
     Commit { applied: u64 },
     /// A row: its link and its encoding.
@@ -23,7 +23,7 @@ pub(super) enum Record<'a> {
 }
 
 /// Appends a commit.
-pub(super) fn append_commit(buffer: &mut Vec<u8>, applied: u64) {
+pub(in crate::history) fn append_commit(buffer: &mut Vec<u8>, applied: u64) {
     frame::append(buffer, |out| {
         out.extend_from_slice(&[COMMIT, VERSION]);
         out.extend_from_slice(&applied.to_le_bytes());
@@ -31,7 +31,7 @@ pub(super) fn append_commit(buffer: &mut Vec<u8>, applied: u64) {
 }
 
 /// Appends a row whose encoding is `body` and returns its frame's length.
-pub(super) fn append_row(buffer: &mut Vec<u8>, kind: Kind, link: &Link, body: &[u8]) -> u32 {
+pub(in crate::history) fn append_row(buffer: &mut Vec<u8>, kind: Kind, link: &Link, body: &[u8]) -> u32 {
     frame::append(buffer, |out| {
         out.push(kind.number());
         out.extend_from_slice(&link.position.to_le_bytes());
@@ -44,7 +44,7 @@ pub(super) fn append_row(buffer: &mut Vec<u8>, kind: Kind, link: &Link, body: &[
 }
 
 /// Takes a payload apart; none if it is of no known shape.
-pub(super) fn parse(payload: &[u8]) -> Option<Record<'_>> {
+pub(in crate::history) fn parse(payload: &[u8]) -> Option<Record<'_>> {
     let mut input = Input(payload);
     let [tag] = input.take()?;
     if tag == COMMIT {
@@ -58,17 +58,17 @@ pub(super) fn parse(payload: &[u8]) -> Option<Record<'_>> {
 }
 
 /// The entry of a parsed row that stands at `offset`.
-pub(super) fn describe(link: Link, body: &[u8], offset: usize, length: usize) -> Option<Entry> {
+pub(in crate::history) fn describe(link: Link, body: &[u8], offset: usize, length: usize) -> Option<Entry> {
     let row = decode(body)?;
     Some(Entry { offset: offset as u32, length: length as u32, ..Entry::of(&row, link) })
 }
 
 /// Encodes a row.
-pub(super) fn encode(row: &HistoryRow) -> Vec<u8> {
+pub(in crate::history) fn encode(row: &HistoryRow) -> Vec<u8> {
     dkron_wire::history::encode_row(row)
 }
 
 /// Decodes a row; none if the bytes are not one.
-pub(super) fn decode(body: &[u8]) -> Option<HistoryRow> {
+pub(in crate::history) fn decode(body: &[u8]) -> Option<HistoryRow> {
     dkron_wire::history::decode_row(body).ok()
 }

@@ -1,0 +1,289 @@
+//! Clients: what they want, and how they go on asking until somebody answers.
+
+use crate::event::{Event, Message, Peer};
+use crate::jobs::{self, Document};
+use crate::world::{Phase, World};
+use dkron_core::command::{Action, Command, Scope};
+use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
+use dkron_core::node::Mark;
+use dkron_core::plan::edit::{self, Submission};
+use dkron_core::time::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What clients know and wait for.
+#[derive(Default)]
+pub(crate) struct Clients {
+    open: BTreeMap<RequestId, Asked>,
+    /// What was last put under each name.
+    book: BTreeMap<String, Document>,
+}
+
+struct Asked {
+    wish: Wish,
+    tries: u32,
+    /// What is wanted once this is done.
+    then: Vec<Wish>,
+}
+
+/// Something that a client wants.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Put { document: Document, expected: Option<u32> },
+    Stage { import: RequestId, documents: Vec<Document> },
+    Commit { import: RequestId },
+    Abandon { import: RequestId },
+    Delete(Arc<str>),
+    DeleteExecutions(Arc<str>),
+    Run(Arc<str>),
+    Cancel(OccurrenceRef),
+    Pause(bool),
+    Hold(Scope),
+    Release(Scope),
+    Mark(NodeId, Mark),
+}
+
+impl World {
+    /// A client begins to ask for something.
+    pub(crate) fn want(&mut self, wish: Wish) {
+        self.want_in_turn(vec![wish]);
+    }
+
+    /// One after the other.
+    fn want_in_turn(&mut self, mut wishes: Vec<Wish>) {
+        if wishes.is_empty() {
+            return;
+        }
+        let wish = wishes.remove(0);
+        let request = RequestId(self.chance.wide());
+        self.trace.note(self.now, &(request.0 as u32, &wish));
+        self.clients.open.insert(request, Asked { wish, tries: 0, then: wishes });
+        self.ask(request);
+    }
+
+    /// Asks some server, and again later if nobody answers.
+    pub(crate) fn ask(&mut self, request: RequestId) {
+        let calm = self.phase != Phase::Storm;
+        let Some(asked) = self.clients.open.get_mut(&request) else { return };
+        asked.tries += 1;
+        if asked.tries > 20 && !calm {
+            self.clients.open.remove(&request);
+            return;
+        }
+        let server = match self.log.leader.filter(|_| calm || self.chance.per_mille(700)) {
+            Some(leader) => leader,
+            None => self.chance.below(self.servers.len() as u64) as usize,
+        };
+        self.send(Peer::Client, Peer::Server(server), Message::Ask(request));
+        let micros = self.chance.between(300_000, 3_000_000);
+        self.after(micros, Event::AskAgain(request));
+    }
+
+    pub(crate) fn client_hears(&mut self, message: Message) {
+        let Message::Answer(request) = message else { return };
+        self.checks.answered(request);
+        if let Some(asked) = self.clients.open.remove(&request) {
+            self.want_in_turn(asked.then);
+        }
+    }
+
+    /// Whether every client has its answer.
+    pub(crate) fn clients_rest(&self) -> bool {
+        self.clients.open.is_empty()
+    }
+
+    /// What the leader makes of a request, by its own state and clock.
+    pub(crate) fn command_of(&mut self, server: usize, request: RequestId) -> Option<Command> {
+        let wish = self.clients.open.get(&request)?.wish.clone();
+        let now = self.servers[server].clock.shows(self.now);
+        let action = match wish {
+            Wish::Put { document, expected } => Action::Put(self.put(server, &document, expected, now)?),
+            Wish::Stage { import, documents } => {
+                let jobs: Option<Vec<_>> =
+                    documents.iter().map(|document| self.put(server, document, None, now)).collect();
+                Action::Stage { import, jobs: jobs? }
+            }
+            Wish::Commit { import } => Action::Commit { import },
+            Wish::Abandon { import } => Action::Abandon { import },
+            Wish::Delete(name) => Action::Delete { name },
+            Wish::DeleteExecutions(name) => Action::DeleteExecutions { name },
+            Wish::Run(name) => Action::Run { name, nominal: now },
+            Wish::Cancel(occurrence) => Action::Cancel { occurrence },
+            Wish::Pause(paused) => Action::Pause(paused),
+            Wish::Hold(scope) => Action::Hold(scope),
+            Wish::Release(scope) => Action::Release(scope),
+            Wish::Mark(node, mark) => {
+                let Some(node) = self.servers[server].ledger.state.node_slot(node) else {
+                    self.clients.open.remove(&request); // answered at once: no such node
+                    return None;
+                };
+                Action::Mark { node, mark }
+            }
+        };
+        Some(Command { request: Some(request), action })
+    }
+
+    fn put(
+        &mut self,
+        server: usize,
+        document: &Document,
+        expected: Option<u32>,
+        now: Time,
+    ) -> Option<dkron_core::command::PutJob> {
+        let submission = Submission {
+            job: document.job.clone(),
+            definition: document.definition.clone(),
+            uid: JobUid(self.chance.wide()),
+            expected,
+            counters: None,
+        };
+        edit::put(&self.servers[server].ledger.state, submission, now).ok()
+    }
+
+    /// Somebody wants something new.
+    pub(crate) fn wish(&mut self) {
+        if self.phase == Phase::Rest {
+            return;
+        }
+        let gap = self.weather.wish_gap_ms;
+        let micros = self.chance.between(gap * 200, gap * 1_800);
+        self.after(micros, Event::Wish);
+        let choice = self.chance.below(if self.phase == Phase::Calm { 55 } else { 100 });
+        let Some(known) = self.known_name().filter(|_| choice >= 8 && self.clients.book.len() >= 3) else {
+            return self.put_new();
+        };
+        match choice {
+            8..30 => self.want(Wish::Run(known)),
+            30..42 => self.post_again(&known),
+            42..46 => self.post_in_a_row(&known),
+            46..55 => self.want(Wish::Run(known)),
+            55..70 => self.edit(&known),
+            70..74 => self.want(Wish::Delete(known)),
+            74..77 => self.want(Wish::DeleteExecutions(known)),
+            77..82 => self.cancel_something(),
+            82..85 => self.pause(),
+            85..91 => self.hold(known),
+            91..96 => self.import(),
+            _ => self.mark_some_node(),
+        }
+    }
+
+    fn known_name(&mut self) -> Option<Arc<str>> {
+        let names: Vec<&String> = self.clients.book.keys().collect();
+        if names.is_empty() { None } else { Some(self.chance.pick(&names).as_str().into()) }
+    }
+
+    fn fresh(&mut self) -> Document {
+        let parents: Vec<String> = self.clients.book.keys().cloned().collect();
+        let now = self.now;
+        let document = jobs::random(&mut self.chance, &parents, now);
+        self.clients.book.insert(document.job.name.clone(), document.clone());
+        document
+    }
+
+    fn put_new(&mut self) {
+        if self.phase == Phase::Storm {
+            let document = self.fresh();
+            self.want(Wish::Put { document, expected: None });
+        }
+    }
+
+    fn post_again(&mut self, name: &str) {
+        if let Some(document) = self.clients.book.get(name).cloned() {
+            self.want(Wish::Put { document, expected: None });
+        }
+    }
+
+    /// The same job a hundred times in two seconds: no tick may suffer.
+    fn post_in_a_row(&mut self, name: &str) {
+        let Some(document) = self.clients.book.get(name).cloned() else { return };
+        for step in 0..100 {
+            let request = RequestId(self.chance.wide());
+            let wish = Wish::Put { document: document.clone(), expected: None };
+            self.clients.open.insert(request, Asked { wish, tries: 0, then: Vec::new() });
+            self.after(step * 20_000, Event::AskAgain(request));
+        }
+    }
+
+    fn edit(&mut self, name: &str) {
+        let Some(document) = self.clients.book.get(name).cloned() else { return };
+        let edited = jobs::edited(&mut self.chance, &document);
+        let expected = self.chance.per_mille(200).then(|| self.chance.below(5) as u32 + 1);
+        self.clients.book.insert(name.to_owned(), edited.clone());
+        self.want(Wish::Put { document: edited, expected });
+    }
+
+    fn cancel_something(&mut self) {
+        let open: Vec<OccurrenceRef> =
+            self.checks.witness.state.occurrences().map(|(reference, _)| reference).collect();
+        if !open.is_empty() {
+            let occurrence = *self.chance.pick(&open);
+            self.want(Wish::Cancel(occurrence));
+        }
+    }
+
+    fn pause(&mut self) {
+        self.want_in_turn(vec![Wish::Pause(true), Wish::Pause(false)]);
+    }
+
+    fn hold(&mut self, name: Arc<str>) {
+        let scope = if self.chance.per_mille(300) { Scope::Cluster } else { Scope::Jobs(vec![name]) };
+        let rounds = self.chance.below(3);
+        let mut wishes = vec![Wish::Hold(scope.clone())];
+        wishes.extend((0..rounds).map(|_| Wish::Hold(scope.clone())));
+        wishes.push(Wish::Release(scope));
+        self.want_in_turn(wishes);
+    }
+
+    fn import(&mut self) {
+        let import = RequestId(self.chance.wide());
+        let mut wishes = Vec::new();
+        for _ in 0..=self.chance.below(2) {
+            let mut documents: Vec<Document> = Vec::new();
+            for _ in 0..self.chance.below(4) {
+                let known = self.known_name().filter(|_| self.chance.per_mille(500));
+                let known = known.and_then(|name| self.clients.book.get(&*name).cloned());
+                let document = match known {
+                    Some(document) => jobs::edited(&mut self.chance, &document),
+                    None => self.fresh(),
+                };
+                self.clients.book.insert(document.job.name.clone(), document.clone());
+                documents.push(document);
+            }
+            wishes.push(Wish::Stage { import, documents });
+        }
+        wishes.push(if self.chance.per_mille(800) {
+            Wish::Commit { import }
+        } else {
+            Wish::Abandon { import }
+        });
+        self.want_in_turn(wishes);
+    }
+
+    fn mark_some_node(&mut self) {
+        let agent = self.chance.below(self.agents.len() as u64) as usize;
+        let node = self.agents[agent].node;
+        let mark = *self.chance.pick(&[Mark::Cordoned, Mark::Draining, Mark::Left]);
+        self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
+    }
+
+    /// Each run in a queue waits for a node as long as its window, one after the other: a queue that no node
+    /// may serve takes longer to come to rest than a simulation lasts.
+    pub(crate) fn want_nodes_for_queues(&mut self) {
+        let documents: Vec<Document> = self.clients.book.values().cloned().collect();
+        for document in documents {
+            let edited = jobs::for_any_node(&document);
+            self.clients.book.insert(edited.job.name.clone(), edited.clone());
+            if edited.definition != document.definition {
+                self.want(Wish::Put { document: edited, expected: None });
+            }
+        }
+    }
+
+    /// What operators kept back is given free.
+    pub(crate) fn want_nodes_alive(&mut self) {
+        for agent in 0..self.agents.len() {
+            self.want(Wish::Mark(self.agents[agent].node, Mark::Alive));
+        }
+    }
+}

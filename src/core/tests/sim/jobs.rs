@@ -1,0 +1,127 @@
+//! Jobs as clients write them: short schedules, every policy, limits of seconds instead of hours.
+
+use crate::chance::Chance;
+use dkron_core::job::{Backoff, Catchup, Concurrency, Job};
+use dkron_core::time::{Span, Time};
+use std::sync::Arc;
+
+/// A definition, typed and encoded.
+#[derive(Clone)]
+pub(crate) struct Document {
+    pub(crate) job: Arc<Job>,
+    pub(crate) definition: Arc<[u8]>,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let job = &self.job;
+        write!(
+            formatter,
+            "{} '{}' {} retries {} catchup {} deadline {:?} jitter {} disabled {} parent '{}' tags {:?}",
+            job.name,
+            job.schedule,
+            job.concurrency,
+            job.retries,
+            job.catchup,
+            job.start_deadline,
+            job.jitter.millis(),
+            job.disabled,
+            job.parent_job,
+            job.tags
+        )
+    }
+}
+
+fn document(job: Job) -> Document {
+    let definition = xxhash_rust::xxh3::xxh3_128(format!("{job:?}").as_bytes()).to_be_bytes();
+    Document { job: Arc::new(job), definition: Arc::from(definition) }
+}
+
+const SCHEDULES: [&str; 11] = [
+    "@every 1s",
+    "@every 2s",
+    "@every 3s",
+    "@every 5s",
+    "@every 7s",
+    "@every 10s",
+    "*/2 * * * * *",
+    "*/5 * * * * *",
+    "7,8,40 * * * * *",
+    "0 * * * * *",
+    "@manually",
+];
+
+const CONCURRENCIES: [Concurrency; 4] =
+    [Concurrency::Allow, Concurrency::Forbid, Concurrency::Queue, Concurrency::Replace];
+
+const SELECTORS: [&[(&str, &str)]; 6] = [
+    &[("dc", "one:1")],
+    &[("dc", "one:1")],
+    &[("dc", "one:2")],
+    &[("dc", "one")],
+    &[("zone", "even:1")],
+    &[("zone", "odd:1")],
+];
+
+/// A job under one of few names.
+pub(crate) fn random(chance: &mut Chance, parents: &[String], now: Time) -> Document {
+    let mut job = Job {
+        name: format!("job-{}", chance.below(9)),
+        schedule: (*chance.pick(&SCHEDULES)).to_owned(),
+        timezone: (*chance.pick(&["", "UTC", "Asia/Kolkata"])).to_owned(),
+        executor: "shell".to_owned(),
+        concurrency: *chance.pick(&CONCURRENCIES),
+        retries: *chance.pick(&[0, 0, 1, 3]),
+        backoff: Backoff { base: Span::from_millis(chance.between(0, 1_500)), max: Span::from_seconds(4) },
+        catchup: *chance.pick(&[Catchup::Latest, Catchup::Latest, Catchup::None, Catchup::All]),
+        catchup_window: Some(Span::from_seconds(chance.between(2, 15))),
+        start_deadline: Some(Span::from_seconds(*chance.pick(&[1, 3, 10, 60]))),
+        lost_after: Some(Span::from_seconds(*chance.pick(&[2, 6, 15]))),
+        ephemeral: chance.per_mille(60),
+        ..Job::default()
+    };
+    job.tags = tags(chance);
+    if chance.per_mille(200) {
+        job.jitter = Span::from_millis(chance.between(1, 3_000));
+    }
+    if chance.per_mille(100) {
+        job.starts_at = Some(now + Span::from_millis(chance.between(-5_000, 8_000)));
+    }
+    if chance.per_mille(100) {
+        job.expires_at = Some(now + Span::from_millis(chance.between(9_000, 40_000)));
+    }
+    if chance.per_mille(200) && !parents.is_empty() {
+        let parent = chance.pick(parents).clone();
+        if parent != job.name {
+            job.parent_job = parent;
+        }
+    }
+    document(job)
+}
+
+fn tags(chance: &mut Chance) -> dkron_core::job::Words {
+    chance.pick(&SELECTORS).iter().map(|(tag, value)| ((*tag).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The same job; one with a queue on any node.
+pub(crate) fn for_any_node(before: &Document) -> Document {
+    let mut job = Job::clone(&before.job);
+    if job.concurrency == Concurrency::Queue && job.tags.contains_key("zone") {
+        job.tags = [("dc".to_owned(), "one:1".to_owned())].into();
+    }
+    document(job)
+}
+
+/// The same job with something changed.
+pub(crate) fn edited(chance: &mut Chance, document_before: &Document) -> Document {
+    let mut job = Job::clone(&document_before.job);
+    match chance.below(8) {
+        0 | 1 => job.schedule = (*chance.pick(&SCHEDULES)).to_owned(),
+        2 | 3 => job.disabled = !job.disabled,
+        4 => job.concurrency = *chance.pick(&CONCURRENCIES),
+        5 => job.tags = tags(chance),
+        6 => job.retries = *chance.pick(&[0, 1, 3]),
+        _ => job.owner = format!("owner {}", chance.below(1_000)),
+    }
+    document(job)
+}

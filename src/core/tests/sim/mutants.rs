@@ -1,0 +1,236 @@
+//! Faults put in on purpose at the simulation's seams, one at a time, to prove that the checks would see them.
+//!
+//! Nothing here touches the code under test. A fault of apply is had by changing the state around it (through
+//! its records, as a snapshot would) so that the check in question lets pass what it must not.
+
+use crate::event::{Message, Peer};
+use crate::log::{Entry, Snapshot};
+use crate::world::World;
+use dkron_core::apply::{Applied, Ledger};
+use dkron_core::command::{Action, Assignment, Batch, Decision, DecisionKind, Event as Happened, Report};
+use dkron_core::delivery::Launch;
+use dkron_core::ids::{ExecutionId, ExecutionRef, OccurrenceId, OccurrenceRef};
+use dkron_core::state::State;
+use dkron_core::state::record::Record;
+use dkron_core::time::{Span, Time};
+use std::sync::Arc;
+
+/// One fault each.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Mutant {
+    /// Apply takes a decision on a tick that is decided already.
+    StaleDecisionIsTaken,
+    /// The leader dispatches what it has only proposed.
+    DispatchBeforeCommit,
+    /// An agent forgets an outcome after telling it once.
+    SpoolDropsAnEntry,
+    /// A server acknowledges outcomes that are not in the log.
+    AcknowledgeBeforeCommit,
+    /// An agent acts before its journal is durable.
+    SpawnBeforeSync,
+    /// An agent runs a launch that comes twice, twice.
+    DoubledLaunchRunsTwice,
+    /// A deposed leader takes its own proposals for committed.
+    DeposedLeaderActs,
+    /// A server installs an older state under a newer index.
+    OldStateIsInstalled,
+    /// The leader takes a lost proposal for a committed one.
+    LostProposalIsDone,
+    /// Retries decided before a change of leaders are forgotten.
+    RetriesAreForgotten,
+    /// An edit forgets what was due.
+    EditForgetsWhatIsDue,
+    /// Apply takes the time from the server's clock instead of the entry.
+    ApplyReadsTheClock,
+    /// A hold does not stop a decision that comes after it.
+    HoldDoesNotStop,
+    /// A late outcome is taken for that of the present attempt.
+    OutcomeOfAnotherAttempt,
+    /// An agent does not wait for the nominal time.
+    AgentIgnoresTheNominalTime,
+    /// An agent takes work that is meant for an earlier journal.
+    AgentTakesForeignJournals,
+}
+
+impl Mutant {
+    pub(crate) const ALL: [Mutant; 16] = [
+        Mutant::StaleDecisionIsTaken,
+        Mutant::DispatchBeforeCommit,
+        Mutant::SpoolDropsAnEntry,
+        Mutant::AcknowledgeBeforeCommit,
+        Mutant::SpawnBeforeSync,
+        Mutant::DoubledLaunchRunsTwice,
+        Mutant::DeposedLeaderActs,
+        Mutant::OldStateIsInstalled,
+        Mutant::LostProposalIsDone,
+        Mutant::RetriesAreForgotten,
+        Mutant::EditForgetsWhatIsDue,
+        Mutant::ApplyReadsTheClock,
+        Mutant::HoldDoesNotStop,
+        Mutant::OutcomeOfAnotherAttempt,
+        Mutant::AgentIgnoresTheNominalTime,
+        Mutant::AgentTakesForeignJournals,
+    ];
+
+    /// Whether its fault is in what an agent tells its supervisor: only the processes' own record counts then.
+    pub(crate) fn is_of_agent(self) -> bool {
+        matches!(self, Mutant::SpawnBeforeSync | Mutant::DoubledLaunchRunsTwice)
+    }
+}
+
+/// Apply, as every server and the witness do it, with the fault if it is one of apply.
+pub(crate) fn apply(mutant: Option<Mutant>, ledger: &mut Ledger, index: u64, batch: &Batch) -> Applied {
+    match mutant {
+        Some(Mutant::StaleDecisionIsTaken) => make_stale_fit(ledger, batch),
+        Some(Mutant::EditForgetsWhatIsDue) => forget_due(ledger, batch),
+        Some(Mutant::HoldDoesNotStop) if ledger.state.held_since().is_some() => {
+            let held = ledger.state.held_since();
+            set_held(ledger, None);
+            let applied = ledger.apply(index, batch);
+            set_held(ledger, held);
+            return applied;
+        }
+        _ => {}
+    }
+    ledger.apply(index, batch)
+}
+
+/// Changes records of a state, as if it had been so in a snapshot.
+fn rewrite(ledger: &mut Ledger, mut change: impl FnMut(&mut Record)) {
+    let records = ledger.state.records().map(|mut record| {
+        change(&mut record);
+        record
+    });
+    if let Ok(state) = State::rebuild(ledger.state.applied(), ledger.state.time(), records) {
+        *ledger = Ledger::over(state);
+    }
+}
+
+fn decisions(batch: &Batch) -> impl Iterator<Item = &Decision> {
+    batch.commands.iter().flat_map(|command| match &command.action {
+        Action::Decide(decisions) => decisions.as_slice(),
+        _ => &[],
+    })
+}
+
+fn make_stale_fit(ledger: &mut Ledger, batch: &Batch) {
+    for decision in decisions(batch) {
+        let DecisionKind::Start { nominal, origin: dkron_core::ids::Origin::Schedule, .. } = decision.kind
+        else {
+            continue;
+        };
+        let stale = ledger
+            .state
+            .job(decision.job)
+            .is_some_and(|job| job.generation == decision.generation && job.cursor >= nominal);
+        if stale {
+            rewrite(ledger, |record| {
+                if let Record::Job(slot, job) = record
+                    && *slot == decision.job
+                {
+                    (job.cursor, job.next_due) = (nominal - Span::from_nanos(1), nominal);
+                    job.revision = decision.revision;
+                }
+            });
+        }
+    }
+}
+
+fn forget_due(ledger: &mut Ledger, batch: &Batch) {
+    for command in &batch.commands {
+        let Action::Put(put) = &command.action else { continue };
+        let Some(slot) = ledger.state.slot_of(&put.job.name) else { continue };
+        let due = ledger.state.job(slot).is_some_and(|job| job.next_due <= batch.time);
+        if due && (!put.due.is_empty() || put.passed.is_some()) {
+            rewrite(ledger, |record| {
+                if let Record::Job(found, job) = record
+                    && *found == slot
+                {
+                    job.next_due = Time::NEVER;
+                }
+            });
+        }
+    }
+}
+
+fn set_held(ledger: &mut Ledger, held: Option<Time>) {
+    rewrite(ledger, |record| {
+        if let Record::Cluster(cluster) = record {
+            cluster.held_since = held;
+        }
+    });
+}
+
+/// What becomes of an entry on its way into the log.
+pub(crate) fn at_commit(world: &World, entry: Entry) -> Entry {
+    if !world.has(Mutant::OutcomeOfAnotherAttempt) {
+        return entry;
+    }
+    let Some(batch) = &entry.batch else { return entry };
+    let mut batch = Batch::clone(batch);
+    for command in &mut batch.commands {
+        if let Action::Report(reports) = &mut command.action {
+            reports.iter_mut().for_each(|report| rename(&world.checks.witness.state, report));
+        }
+    }
+    Entry { batch: Some(Arc::new(batch)), ..entry }
+}
+
+fn rename(state: &State, report: &mut Report) {
+    let Some(found) = state.occurrence(report.execution.occurrence) else { return };
+    let Some(execution) = found.executions.get(usize::from(report.execution.ordinal)) else { return };
+    let ended = matches!(report.event, Happened::Finished(_));
+    if ended && execution.is_live() && execution.attempt > report.execution.attempt {
+        report.execution.attempt = execution.attempt;
+        report.check = found.execution_id(report.execution.ordinal, execution.attempt).check();
+    }
+}
+
+/// Whether the leader fails to propose this.
+pub(crate) fn drops_proposal(world: &World, action: &Action) -> bool {
+    let Action::Assign(assignments) = action else { return false };
+    let retries = assignments.iter().all(|assignment| matches!(assignment, Assignment::Retry { .. }));
+    world.has(Mutant::RetriesAreForgotten) && world.log.term > 1 && retries
+}
+
+/// What the leader does with a proposal before anybody has agreed to it.
+pub(crate) fn before_commit(world: &mut World, server: usize, action: &Action) {
+    let Action::Decide(decisions) = action else { return };
+    if !world.has(Mutant::DispatchBeforeCommit) {
+        return;
+    }
+    let state = world.servers[server].ledger.state.clone();
+    let index = world.log.last() + 1;
+    for (position, decision) in decisions.iter().enumerate() {
+        let DecisionKind::Start { origin, nominal, nodes } = &decision.kind else { continue };
+        let Some(job) = state.job(decision.job) else { continue };
+        let Some(node) = nodes.first().and_then(|node| state.node(*node)) else { continue };
+        let occurrence = OccurrenceRef { index, position: position as u32 };
+        let launch = Launch {
+            execution: ExecutionRef { occurrence, ordinal: 0, attempt: 1 },
+            id: ExecutionId::derive(OccurrenceId::derive(job.uid, *origin, *nominal), 0, 1),
+            job: job.uid,
+            job_name: job.name.clone(),
+            origin: *origin,
+            nominal: *nominal,
+            decided_at: *nominal,
+            journal: node.registration.journal,
+            start_before: *nominal + job.rules.policy.start_deadline,
+            definition: job.definition.clone(),
+        };
+        let agent = world.agents.iter().position(|agent| agent.node == node.registration.node);
+        if let Some(agent) = agent {
+            world.send(Peer::Server(server), Peer::Agent(agent), Message::Launch(Box::new(launch)));
+        }
+    }
+}
+
+/// What a server takes for the snapshot that it installs.
+pub(crate) fn at_install(world: &World, snapshot: Snapshot) -> Snapshot {
+    match world.log.snapshots.first() {
+        Some(oldest) if world.has(Mutant::OldStateIsInstalled) => {
+            Snapshot { records: oldest.records.clone(), ..snapshot }
+        }
+        _ => snapshot,
+    }
+}
