@@ -21,7 +21,7 @@ pub(super) struct Told {
 /// Executions and skip records of some jobs.
 #[derive(Default)]
 pub(super) struct Evidence {
-    /// By the execution's own id, which jobs write out first; of those that wrote nothing, by Dkron's.
+    /// By the execution's own id, which jobs write out; of those that wrote nothing, by Dkron's.
     pub(super) told: BTreeMap<String, Told>,
     skips: BTreeMap<String, Value>,
     /// What can never be right, however the node was killed.
@@ -55,7 +55,7 @@ impl Evidence {
                 attempt: one["attempt"].as_u64().unwrap_or(0),
                 output: text("output"),
             };
-            let own = told.output.split(' ').next().filter(|word| is_execution_id(word));
+            let own = told.output.split([' ', '\n']).find(|word| is_execution_id(word));
             let key = own.map_or_else(|| format!("{job} {} {}", told.id, one["group"]), str::to_owned);
             if let Some(twice) = here.insert(key, told) {
                 self.wrong.push(format!("told twice in one list: {twice:?}"));

@@ -6,8 +6,8 @@
 use super::evidence::{Check, Evidence};
 use super::harness::{Node, PATIENCE, eventually, within};
 use super::ledger::Ledger;
-use super::workload::{self, BY_HAND};
 use super::sink;
+use super::workload::{self, BY_HAND};
 use dkron::clock;
 use dkron_core::time::{Span, Time};
 use serde_json::Value;
@@ -268,7 +268,10 @@ fn no_tick_is_lost_or_doubled_however_often_the_daemon_is_killed() {
     let stall_ms = u128::from(weather.worst_ms.load(Ordering::Relaxed));
     let late_ms = fire.downtime.longest.as_millis() + LATE_MS + stall_ms;
     let report = fire.report(until, late_ms);
-    println!("allowed lateness {late_ms} ms, of which the machine's {stall_ms} ms; {} runs by hand", fire.asked);
+    println!(
+        "allowed lateness {late_ms} ms, of which the machine's {stall_ms} ms; {} runs by hand",
+        fire.asked
+    );
     println!("{} ticks, {} skipped, {} runs", report["ticks"], report["skipped"], report["runs"]);
     assert!(report["ticks"].as_u64() > Some(rounds), "it looked at too little: {report}");
     // A request lives in the daemon and dies with it; a command does not.

@@ -35,13 +35,19 @@ fn serve(stream: TcpStream, ledger: &Ledger) -> Option<()> {
             if line.trim().is_empty() {
                 break;
             }
-            let pair = line.trim().split_once(": ").map(|(key, value)| (key.to_ascii_lowercase(), value.to_owned()));
+            let pair =
+                line.trim().split_once(": ").map(|(key, value)| (key.to_ascii_lowercase(), value.to_owned()));
             headers.extend(pair);
         }
         let said = |name: &str| headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         let length = said("content-length").parse().unwrap_or(0);
         reader.by_ref().take(length).read_to_end(&mut Vec::new()).ok()?;
-        let names = [said("dkron-job"), said("dkron-scheduled-at"), said("dkron-execution-id"), said("dkron-attempt")];
+        let names = [
+            said("dkron-job"),
+            said("dkron-scheduled-at"),
+            said("dkron-execution-id"),
+            said("dkron-attempt"),
+        ];
         ledger.note("start", names, "");
         // Long enough to be cut by a kill now and then.
         std::thread::sleep(Duration::from_millis(40));
