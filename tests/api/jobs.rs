@@ -31,7 +31,7 @@ fn a_reply_to_a_submission_echoes_it_and_a_get_shows_what_is_stored_both_in_dkro
     assert_eq!(node.post("/v1/jobs", body).expect(201).text(), echoed);
     let got = node.get("/v1/jobs/j").expect(200);
     let next = got.json()["next"].as_str().expect("a time").to_owned();
-    assert!(next > "2020".to_owned(), "{next}");
+    assert!(next.as_str() > "2020", "{next}");
     let stored = echoed
         .replace(r#""id":"""#, r#""id":"j""#)
         .replace(r#""processors":null"#, r#""processors":{}"#)
