@@ -5,6 +5,7 @@
 
 use super::evidence::{Check, Evidence};
 use super::harness::{Node, PATIENCE, eventually, within};
+use super::http::{self, Reply};
 use super::ledger::Ledger;
 use super::sink;
 use super::workload::{self, BY_HAND};
@@ -12,10 +13,11 @@ use dkron::clock;
 use dkron_core::time::{Span, Time};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// The longest that a node lives in a round.
@@ -141,8 +143,13 @@ impl Loop {
         }
         // The kill's moment is the matter of the test, not a wait for something.
         sleep(end.saturating_duration_since(clock::monotonic()));
+        let asking = self.ask_meanwhile();
+        sleep(Duration::from_millis(self.dice.below(10)));
         self.downtime.killed(clock::monotonic());
         self.node.kill();
+        if asking.join().expect("it only asks").is_ok_and(|reply| reply.status == 200) {
+            self.acknowledged = self.asked;
+        }
         if also_supervisor {
             self.node.kill_supervisor();
         }
@@ -157,6 +164,14 @@ impl Loop {
             self.downtime.up_since = clock::monotonic();
         }
         up
+    }
+
+    /// Asks for the next run by hand while the node is being killed: perhaps it acts, perhaps it answers.
+    fn ask_meanwhile(&mut self) -> JoinHandle<io::Result<Reply>> {
+        self.asked = self.acknowledged + 1;
+        let (api, key) = (self.node.api(), format!("run {}", self.asked));
+        let line = format!("POST /v1/jobs/{BY_HAND}/run");
+        std::thread::spawn(move || http::send(api, &line, &[("idempotency-key", &key)], b""))
     }
 
     /// Asks for a run by hand; what was not acknowledged in an earlier life is asked for with its key again.
