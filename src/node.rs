@@ -149,6 +149,7 @@ struct Node {
 
 impl Node {
     async fn start(config: &Config) -> Result<Node, NodeError> {
+        raft::refuse_dkron(&config.data_dir)?;
         let rpc_address = SocketAddr::new(config.bind.ip(), config.rpc_port);
         let rpc_listener = net::listen(rpc_address, "calls between nodes").await?;
         let http_listener = net::listen(config.http, "the API").await?;

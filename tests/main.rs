@@ -1,6 +1,7 @@
 //! The tests from outside: one binary, so that it is linked once. A module for each door.
 
 mod agent;
+mod api;
 mod backup;
 mod cli;
 mod node;

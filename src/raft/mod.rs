@@ -33,7 +33,7 @@ mod tests;
 pub use batching::Priority;
 pub use error::Error;
 pub use leadership::{Leadership, Leading};
-pub use log::identity::Identity;
+pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
 pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;

@@ -65,8 +65,8 @@ pub struct Founder {
 impl<M: Machine> Raft<M> {
     /// Starts the room. A lone server is back when it leads, a founder when its cluster is founded.
     pub async fn start(options: Options<M>) -> Result<Raft<M>, Error> {
+        refuse_dkron(&options.data_dir)?;
         let path = options.data_dir.join("raft");
-        refuse_dkron(&path)?;
         let opening = blocking("raft open", move || Disk::open(&path));
         let (disk, disk_thread) = opening.await.map_err(|_| Error::Stopped)??;
         let disk_end = disk.end(disk_thread);

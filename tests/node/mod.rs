@@ -1,6 +1,11 @@
-//! One node as a stranger meets it: the real binary, over HTTP, killed at any moment.
+//! A node from outside: the real binary, started, asked over HTTP, stopped and killed.
 
-mod harness;
-mod jobs;
+mod evidence;
+pub(crate) mod harness;
+pub(crate) mod http;
 mod kill;
+mod ledger;
+mod processes;
 mod restart;
+mod sink;
+mod workload;

@@ -93,9 +93,12 @@ impl Identity {
     }
 }
 
-/// Refuses a directory in which Dkron keeps its own log, before anything in it is touched.
-pub(crate) fn refuse_dkron(path: &Path) -> Result<(), Error> {
-    let theirs = path.join("raft.db");
+/// Refuses a data directory in which Dkron keeps its own log. To be asked before anything in it is touched.
+///
+/// # Errors
+/// [`Error::DkronDirectory`], or that nobody can look there.
+pub fn refuse_dkron(data_dir: &Path) -> Result<(), Error> {
+    let theirs = data_dir.join("raft").join("raft.db");
     match theirs.try_exists() {
         Ok(false) => Ok(()),
         Ok(true) => Err(Error::DkronDirectory(theirs)),

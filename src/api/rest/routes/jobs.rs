@@ -3,10 +3,12 @@
 use super::query::Query;
 use super::{Answer, Door, json, listed, located, request_id};
 use crate::api::rest::job_json::{JobView, SentJob, decode_job, decode_jobs, encode_job, encode_jobs};
+use crate::api::rest::read::BODY_BYTES_MAX;
 use crate::api::rest::replies::encode_restored;
 use crate::api::status::Problem;
 use crate::app::jobs::{Filter, Shown, Submit};
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Multipart, OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -77,8 +79,9 @@ pub(super) async fn submit(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     query: Query,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Answer {
+    let body = body.map_err(unread)?;
     let sent = decode_job(&body)
         .map_err(|error| Problem::bad_request(format!("Unable to parse payload: {error}.")))?;
     let expected = expected_revision(&headers)?;
@@ -172,6 +175,16 @@ fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
         ))
     };
     text.trim_matches('"').parse().map(Some).map_err(|_| refused())
+}
+
+/// A body that is refused for its size says which one is allowed.
+fn unread(error: BytesRejection) -> Problem {
+    match error.status() {
+        status @ StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem(status, format!("the body is too large, at most {BODY_BYTES_MAX} bytes are allowed"))
+        }
+        status => Problem(status, error.body_text()),
+    }
 }
 
 fn names(shown: &Shown) -> Vec<String> {
