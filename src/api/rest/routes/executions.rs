@@ -1,11 +1,10 @@
 //! Executions: those of a job, one of them, and what runs now.
 
 use super::query::Query;
-use super::{Answer, Door, json, listed};
+use super::{Answer, Door, jobs, json, listed};
 use crate::api::rest::execution_json::{
     ExecutionView, ListForm, encode_busy, encode_execution, encode_executions,
 };
-use crate::api::rest::job_json::{JobView, encode_job};
 use crate::api::rest::skip_json::encode_skips;
 use crate::app::executions::Run;
 use axum::extract::{Path, State};
@@ -52,16 +51,7 @@ pub(super) async fn skips(State(door): State<Door>, Path(job): Path<String>, que
 
 pub(super) async fn delete(State(door): State<Door>, Path(job): Path<String>, query: Query) -> Answer {
     let shown = door.app.delete_executions(&job).await?;
-    let dependents: Vec<String> = shown.dependents.iter().map(|name| name.to_string()).collect();
-    let view = JobView {
-        job: &shown.job,
-        id: &shown.job.name,
-        counters: shown.counters,
-        dependent_jobs: &dependents,
-        next: shown.next,
-        echo: false,
-    };
-    Ok(json(StatusCode::OK, encode_job(&view, query.pretty())))
+    Ok(json(StatusCode::OK, jobs::encode(&shown, query.pretty())))
 }
 
 fn view(run: &Run) -> ExecutionView<'_> {

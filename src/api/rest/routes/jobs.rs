@@ -203,7 +203,12 @@ fn view<'a>(shown: &'a Shown, dependents: &'a [String]) -> JobView<'a> {
 }
 
 fn answer(status: StatusCode, shown: &Shown, pretty: bool) -> Response {
-    tagged(json(status, encode_job(&view(shown, &names(shown)), pretty)), shown.revision)
+    tagged(json(status, encode(shown, pretty)), shown.revision)
+}
+
+/// A job as it is, as `GET` gives it.
+pub(super) fn encode(shown: &Shown, pretty: bool) -> Vec<u8> {
+    encode_job(&view(shown, &names(shown)), pretty)
 }
 
 fn tagged(mut response: Response, revision: u32) -> Response {
