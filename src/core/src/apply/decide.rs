@@ -44,7 +44,7 @@ impl Step<'_> {
                 if taken {
                     self.move_cursor(decision, *to);
                     let stretch = Stretch { from: *from, to: *to, count: (*count).max(1) };
-                    self.skip(decision.job, Origin::Schedule, stretch, *reason, None);
+                    self.skip(decision.job, Origin::Schedule, stretch, *reason);
                 }
                 taken
             }

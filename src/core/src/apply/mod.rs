@@ -10,7 +10,7 @@ mod nodes;
 mod outcome;
 mod put;
 
-use crate::command::{Action, Batch, Command, Founding, Refusal, Reply, Scope};
+use crate::command::{Action, Batch, Command, Founding, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
 use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
@@ -221,27 +221,14 @@ impl Step<'_> {
     }
 
     fn skip_one(&mut self, slot: JobSlot, origin: Origin, nominal: Time, reason: SkipReason) {
+        self.skip(slot, origin, Stretch { from: nominal, to: nominal, count: 1 }, reason);
+    }
+
+    fn skip(&mut self, slot: JobSlot, origin: Origin, stretch: Stretch, reason: SkipReason) {
+        let Some(job) = self.ledger.state.job(slot) else { return };
         let blocked_by = matches!(reason, SkipReason::Overlap | SkipReason::QueueFull)
             .then(|| self.blocker(slot))
             .flatten();
-        self.skip(
-            slot,
-            origin,
-            crate::command::Stretch { from: nominal, to: nominal, count: 1 },
-            reason,
-            blocked_by,
-        );
-    }
-
-    fn skip(
-        &mut self,
-        slot: JobSlot,
-        origin: Origin,
-        stretch: crate::command::Stretch,
-        reason: SkipReason,
-        blocked_by: Option<ExecutionId>,
-    ) {
-        let Some(job) = self.ledger.state.job(slot) else { return };
         self.rows.push(HistoryRow::Skipped(Skipped {
             job: job.uid,
             job_name: job.name.clone(),

@@ -145,7 +145,7 @@ impl Step<'_> {
             None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),
             None => return,
         };
-        self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason, None);
+        self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason);
     }
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {

@@ -86,7 +86,7 @@ impl Agent {
     }
 
     fn registration(&self) -> Registration {
-        let zone = if self.index % 2 == 0 { "even" } else { "odd" };
+        let zone = if self.index.is_multiple_of(2) { "even" } else { "odd" };
         Registration {
             node: self.node,
             name: format!("node-{}", self.index).into(),
@@ -108,7 +108,7 @@ fn fate(id: ExecutionId) -> (Span, Verdict, i32) {
         70..95 => 1_000 + (number >> 8) % 3_000,
         _ => 4_000 + (number >> 8) % 8_000,
     };
-    let verdict = if (number >> 40) % 4 == 0 { Verdict::Failed } else { Verdict::Succeeded };
+    let verdict = if (number >> 40).is_multiple_of(4) { Verdict::Failed } else { Verdict::Succeeded };
     (Span::from_millis(millis as i64), verdict, (number >> 33) as i32)
 }
 

@@ -1,7 +1,8 @@
-//! The simulation: whole clusters of the real rules in one thread, from one number, with everything going wrong.
+//! The simulation: whole clusters of the real rules in one thread, from one number, with everything going
+//! wrong.
 //!
-//! `SIM_SEEDS=10000 cargo test -p dkron-core --test sim` runs more seeds; `SIM_SEED=17` runs one and prints what
-//! happens in it (with `-- --nocapture a_cluster`), under the fault that `SIM_MUTANT` names, if it does.
+//! `SIM_SEEDS=10000 cargo test -p dkron-core --test sim` runs more seeds; `SIM_SEED=17` runs one and prints
+//! what happens in it (with `-- --nocapture a_cluster`), under the fault that `SIM_MUTANT` names, if it does.
 
 mod agent;
 mod chance;
@@ -51,6 +52,7 @@ fn chosen_mutant() -> Option<Mutant> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how fast seeds run is said, and decides nothing")]
 fn a_cluster_keeps_its_promises_whatever_goes_wrong() {
     if let Some(seed) = number_of("SIM_SEED") {
         let run = run(seed, chosen_mutant(), true);
