@@ -268,8 +268,8 @@ impl World {
         self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
     }
 
-    /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer than
-    /// a simulation lasts.
+    /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer
+    /// than a simulation lasts.
     pub(crate) fn cancel_long_queues(&mut self) {
         let state = self.checks.witness.state.clone();
         for (slot, _) in state.jobs_by_name(None) {

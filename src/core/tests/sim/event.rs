@@ -47,8 +47,8 @@ pub(crate) enum Message {
     Answer(RequestId),
 }
 
-/// Something that happens at an instant. What belongs to one life of a process (or one term of a leader) names
-/// it, and is void in the next one.
+/// Something that happens at an instant. What belongs to one life of a process (or one term of a leader)
+/// names it, and is void in the next one.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Deliver {

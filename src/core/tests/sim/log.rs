@@ -1,8 +1,8 @@
 //! Raft, seen from above: one committed log, and at most one leader in each term that can add to it.
 //!
-//! What a leader has proposed stands in line until it gets its quorum. At a change of leaders a part of the line
-//! is committed all the same, by the new leader that happened to have it, and the rest is lost; the old leader
-//! learns of neither for a while, and goes on believing.
+//! What a leader has proposed stands in line until it gets its quorum. At a change of leaders a part of the
+//! line is committed all the same, by the new leader that happened to have it, and the rest is lost; the old
+//! leader learns of neither for a while, and goes on believing.
 
 use crate::event::{Event, Peer};
 use crate::mutants;

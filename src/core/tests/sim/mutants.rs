@@ -1,4 +1,5 @@
-//! Faults put in on purpose at the simulation's seams, one at a time, to prove that the checks would see them.
+//! Faults put in on purpose at the simulation's seams, one at a time, to prove that the checks would see
+//! them.
 //!
 //! Nothing here touches the code under test. A fault of apply is had by changing the state around it (through
 //! its records, as a snapshot would) so that the check in question lets pass what it must not.
@@ -92,7 +93,8 @@ impl Mutant {
         }
     }
 
-    /// Whether its fault is in what an agent tells its supervisor: only the processes' own record counts then.
+    /// Whether its fault is in what an agent tells its supervisor: only the processes' own record counts
+    /// then.
     pub(crate) fn is_of_agent(self) -> bool {
         matches!(self, Mutant::SpawnBeforeSync | Mutant::DoubledLaunchRunsTwice)
     }

@@ -1,5 +1,5 @@
-//! What must hold, checked against the log by a witness that applies each entry as it is committed, and against
-//! what the processes themselves wrote down. One file for each family of invariants.
+//! What must hold, checked against the log by a witness that applies each entry as it is committed, and
+//! against what the processes themselves wrote down. One file for each family of invariants.
 
 mod coverage;
 mod digests;

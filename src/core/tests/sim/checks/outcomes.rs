@@ -1,4 +1,5 @@
-//! Invariant 5: an outcome is accepted once, is what really happened, and is acknowledged only when committed.
+//! Invariant 5: an outcome is accepted once, is what really happened, and is acknowledged only when
+//! committed.
 
 use super::{Change, Checks};
 use dkron_core::command::{Action, Event};

@@ -1,0 +1,489 @@
+//! The ledger alone: random commands, sensible and not, never break it; and the sequences that once did.
+
+#[path = "sim/indexes.rs"]
+mod indexes;
+
+use dkron_core::apply::{Applied, Ledger};
+use dkron_core::command::{
+    Action, Assignment, Batch, Command, Decision, DecisionKind, Event, Founding, GiveUp, Report, Scope,
+};
+use dkron_core::execution::{HistoryRow, Outcome, SkipReason, Verdict};
+use dkron_core::ids::{
+    BootId, ClusterId, ExecutionRef, Incarnation, JobSlot, JobUid, JournalId, NodeId, NodeSlot,
+    OccurrenceRef, Origin, RequestId,
+};
+use dkron_core::job::{Backoff, Concurrency, Job};
+use dkron_core::node::{Mark, Registration};
+use dkron_core::plan::edit::{self, Submission};
+use dkron_core::plan::{Order, Planner};
+use dkron_core::state::State;
+use dkron_core::state::record::Turn;
+use dkron_core::time::{Span, Time};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const BEGINNING: i64 = 1_700_000_000;
+
+fn at(second: i64) -> Time {
+    Time::from_seconds(BEGINNING + second)
+}
+
+/// A ledger, its log's length, and a source of names.
+struct World {
+    ledger: Ledger,
+    index: u64,
+    names: u128,
+}
+
+impl World {
+    /// A founded cluster with one node.
+    fn new() -> World {
+        let mut world = World { ledger: Ledger::default(), index: 0, names: 1_000 };
+        let founding = Founding {
+            cluster: ClusterId(1),
+            incarnation: Incarnation(1),
+            default_zone: "UTC".into(),
+            zone_data: "2026a".into(),
+        };
+        world.apply(at(0), Action::Found(founding));
+        world.register(0, 1, 1);
+        world
+    }
+
+    fn apply(&mut self, time: Time, action: Action) -> Applied {
+        self.names += 1;
+        let request = Some(RequestId(self.names)).filter(|_| matches!(action, Action::Run { .. }));
+        self.index += 1;
+        self.ledger.apply(self.index, &Batch { time, commands: vec![Command { request, action }] })
+    }
+
+    fn register(&mut self, second: i64, journal: u128, boot: u128) {
+        let registration = Registration {
+            node: NodeId(1),
+            name: "one".into(),
+            journal: JournalId(journal),
+            boot: BootId(boot),
+            tags: [("dc".to_owned(), "a".to_owned())].into(),
+            slots: 4,
+            server: true,
+            address: "127.0.0.1:8946".into(),
+        };
+        self.apply(at(second), Action::Register(registration));
+    }
+
+    fn put(&mut self, second: i64, job: &Job) -> Applied {
+        self.names += 1;
+        let definition = format!("{job:?}").into_bytes().into();
+        let uid = JobUid(self.names);
+        let submission =
+            Submission { job: Arc::new(job.clone()), definition, uid, expected: None, counters: None };
+        let put = edit::put(&self.ledger.state, submission, at(second)).expect("a valid job");
+        self.apply(at(second), Action::Put(put))
+    }
+
+    fn run(&mut self, second: i64, name: &str) {
+        self.apply(at(second), Action::Run { name: name.into(), nominal: at(second) });
+    }
+
+    /// Plans and applies what is planned, until nothing more is.
+    fn plan(&mut self, second: i64) -> Vec<Order> {
+        let mut planner = Planner::default();
+        let mut orders = Vec::new();
+        for _ in 0..10 {
+            let plan = planner.plan(&mut self.ledger, at(second), true);
+            orders.extend(plan.orders.into_iter().map(|(_, order)| order));
+            for proposal in plan.proposals {
+                let applied = self.apply(at(second), proposal.action);
+                planner.answered(&mut self.ledger, proposal.token, applied.replies.first());
+            }
+        }
+        planner.resign(&mut self.ledger);
+        orders
+    }
+
+    fn turns(&self) -> Vec<Turn> {
+        self.ledger.state.occurrences().map(|(_, found)| found.turn).collect()
+    }
+
+    fn open(&self) -> OccurrenceRef {
+        let open = self.ledger.state.occurrences().find(|(_, found)| found.turn == Turn::Open);
+        open.expect("something is open").0
+    }
+
+    /// The agent says how the first execution of an occurrence ended.
+    fn end(&mut self, second: i64, occurrence: OccurrenceRef, attempt: u16, verdict: Verdict) -> Applied {
+        let found = self.ledger.state.occurrence(occurrence).expect("it is not over");
+        let check = found.execution_id(0, attempt).check();
+        let execution = ExecutionRef { occurrence, ordinal: 0, attempt };
+        let event = Event::Finished(outcome(verdict));
+        self.apply(at(second), Action::Report(vec![Report { execution, check, event }]))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        indexes::check(&self.ledger)?;
+        let state = &self.ledger.state;
+        let rebuilt = State::rebuild(state.applied(), state.time(), state.records())
+            .map_err(|error| error.to_string())?;
+        if rebuilt.digest() != state.digest() {
+            return Err("the digest of its records is another".to_owned());
+        }
+        indexes::check(&Ledger::over(rebuilt))
+    }
+}
+
+fn outcome(verdict: Verdict) -> Outcome {
+    Outcome {
+        verdict,
+        started_at: at(0),
+        finished_at: at(1),
+        code: None,
+        error: Arc::default(),
+        tail: Arc::default(),
+        output_bytes: 0,
+    }
+}
+
+fn job(name: &str, schedule: &str, concurrency: Concurrency) -> Job {
+    Job {
+        name: name.to_owned(),
+        schedule: schedule.to_owned(),
+        concurrency,
+        tags: [("dc".to_owned(), "a:1".to_owned())].into(),
+        ..Job::default()
+    }
+}
+
+fn skips(applied: &Applied) -> Vec<(i64, i64, u64, SkipReason)> {
+    let skip = |row: &HistoryRow| match row {
+        HistoryRow::Skipped(skip) => {
+            Some((skip.from.seconds() - BEGINNING, skip.to.seconds() - BEGINNING, skip.count, skip.reason))
+        }
+        _ => None,
+    };
+    applied.rows.iter().filter_map(skip).collect()
+}
+
+#[test]
+fn a_decision_still_fits_when_the_job_is_posted_again_unchanged() {
+    let mut world = World::new();
+    let tick = job("tick", "@every 10s", Concurrency::Allow);
+    world.put(0, &tick);
+    let plan = Planner::default().plan(&mut world.ledger, at(10), true);
+    world.put(10, &tick);
+    for proposal in plan.proposals {
+        world.apply(at(10), proposal.action);
+    }
+    assert_eq!(world.turns(), vec![Turn::Open]);
+}
+
+#[test]
+fn an_edit_keeps_the_ticks_that_a_hold_kept_from_being_decided() {
+    let mut world = World::new();
+    world.put(0, &job("tick", "@every 10s", Concurrency::Allow));
+    let edited = Job { schedule: "@every 7s".to_owned(), ..job("tick", "", Concurrency::Allow) };
+    let submission = Submission {
+        job: Arc::new(edited),
+        definition: Arc::from([1]),
+        uid: JobUid(1),
+        expected: None,
+        counters: None,
+    };
+    let put = edit::put(&world.ledger.state, submission, at(20)).expect("a valid job");
+    assert!(!put.due.is_empty(), "what is due is decided with the edit");
+    world.apply(at(20), Action::Hold(Scope::Cluster));
+    let applied = world.apply(at(20), Action::Put(put));
+    assert_eq!(skips(&applied), vec![(10, 20, 1, SkipReason::Edited)]);
+}
+
+#[test]
+fn a_cancelled_head_of_the_queue_lets_the_next_one_have_its_turn() {
+    let mut world = World::new();
+    world.put(0, &job("one", "@manually", Concurrency::Queue));
+    for second in 1..4 {
+        world.run(second, "one");
+    }
+    world.plan(4);
+    let first = world.open();
+    world.apply(at(5), Action::Mark { node: NodeSlot(0), mark: Mark::Cordoned });
+    world.end(6, first, 1, Verdict::Succeeded);
+    let head = world.ledger.state.occurrences().next().expect("the second run").0;
+    world.apply(at(7), Action::Cancel { occurrence: head });
+    world.apply(at(8), Action::Mark { node: NodeSlot(0), mark: Mark::Alive });
+    world.plan(9);
+    assert_eq!(world.turns(), vec![Turn::Open]);
+}
+
+#[test]
+fn replacing_what_only_waits_for_a_retry_starts_at_once() {
+    let mut world = World::new();
+    let mut definition = job("one", "@manually", Concurrency::Replace);
+    definition.retries = 1;
+    definition.backoff = Backoff { base: Span::from_seconds(100), max: Span::from_seconds(100) };
+    world.put(0, &definition);
+    world.run(1, "one");
+    world.plan(1);
+    let first = world.open();
+    world.end(2, first, 1, Verdict::Failed);
+    world.run(3, "one");
+    world.plan(3);
+    assert_eq!(world.turns(), vec![Turn::Open]);
+    assert_ne!(world.open(), first);
+}
+
+#[test]
+fn a_decision_on_a_node_that_was_given_up_meanwhile_waits_for_another() {
+    let mut world = World::new();
+    world.put(0, &job("one", "@manually", Concurrency::Forbid));
+    world.run(1, "one");
+    let plan = Planner::default().plan(&mut world.ledger, at(1), true);
+    world.apply(at(1), Action::Mark { node: NodeSlot(0), mark: Mark::Failed });
+    for proposal in plan.proposals {
+        world.apply(at(1), proposal.action);
+    }
+    assert!(matches!(world.turns()[..], [Turn::Unplaced(_)]));
+}
+
+#[test]
+fn a_new_journal_is_told_nothing_of_what_the_old_one_may_have_started() {
+    let mut world = World::new();
+    world.put(0, &job("one", "@manually", Concurrency::Forbid));
+    world.run(1, "one");
+    assert!(matches!(world.plan(1)[..], [Order::Launch(_)]));
+    world.register(2, 2, 1);
+    assert_eq!(world.plan(10), vec![]);
+    world.register(11, 2, 1);
+    assert_eq!(world.plan(20), vec![], "also after a second hello of the new journal");
+    assert_eq!(world.turns(), vec![Turn::Open], "it may still run");
+    let occurrence = world.open();
+    let applied = world.apply(at(21), Action::Cancel { occurrence });
+    let ended = applied
+        .rows
+        .iter()
+        .any(|row| matches!(row, HistoryRow::Finished(row) if row.outcome.verdict == Verdict::Lost));
+    assert!(ended, "an operator ends the waiting");
+    assert_eq!(world.turns(), vec![]);
+}
+
+#[test]
+fn a_retry_that_no_node_may_run_is_given_up_after_the_window() {
+    let mut world = World::new();
+    let mut definition = job("one", "@manually", Concurrency::Forbid);
+    definition.retries = 1;
+    definition.catchup_window = Some(Span::from_seconds(30));
+    world.put(0, &definition);
+    world.run(1, "one");
+    world.plan(1);
+    let first = world.open();
+    world.apply(at(2), Action::Mark { node: NodeSlot(0), mark: Mark::Cordoned });
+    world.end(2, first, 1, Verdict::Failed);
+    world.plan(20);
+    assert_eq!(world.turns(), vec![Turn::Open]);
+    world.plan(40);
+    assert_eq!(world.turns(), vec![]);
+}
+
+/// Whether one job of many or all of them, an entry costs what it changes.
+#[test]
+fn an_entry_among_twenty_thousand_jobs_touches_only_what_it_is_about() {
+    let mut world = World::new();
+    for number in 0..20_000 {
+        world.put(0, &job(&format!("job-{number}"), "@every 100s", Concurrency::Queue));
+    }
+    world.put(0, &job("tick", "@every 10s", Concurrency::Queue));
+    let steps: [fn(&mut World); 8] = [
+        |world| drop(world.plan(10)),
+        |world| world.run(11, "job-7"),
+        |world| drop(world.plan(11)),
+        |world| drop(world.put(12, &job("job-9", "@every 3s", Concurrency::Forbid))),
+        |world| drop(world.apply(at(13), Action::Hold(Scope::Cluster))),
+        |world| drop(world.apply(at(14), Action::Release(Scope::Cluster))),
+        |world| drop(world.apply(at(15), Action::Delete { name: "job-11".into() })),
+        |world| world.register(16, 5, 5),
+    ];
+    for (number, step) in steps.into_iter().enumerate() {
+        let before = world.ledger.state.touched();
+        step(&mut world);
+        let touched = world.ledger.state.touched() - before;
+        assert!(touched <= 100, "step {number} touches {touched} records");
+    }
+    assert_eq!(world.check(), Ok(()));
+}
+
+/// Numbers that most often name something that is there.
+fn small() -> impl Strategy<Value = u32> {
+    prop_oneof![9 => 0u32..6, 1 => any::<u32>()]
+}
+
+fn name() -> impl Strategy<Value = Arc<str>> {
+    (0u32..5).prop_map(|number| format!("job-{number}").into())
+}
+
+fn instant() -> impl Strategy<Value = Time> {
+    prop_oneof![
+        9 => (-5i64..200).prop_map(at),
+        1 => prop::sample::select(vec![Time::EPOCH, Time::NEVER, Time::from_nanos(i64::MIN)]),
+    ]
+}
+
+fn execution() -> impl Strategy<Value = ExecutionRef> {
+    (0u64..120, small(), 0u16..3, 0u16..4).prop_map(|(index, position, ordinal, attempt)| ExecutionRef {
+        occurrence: OccurrenceRef { index, position },
+        ordinal,
+        attempt,
+    })
+}
+
+fn nonsense_decision() -> impl Strategy<Value = Decision> {
+    let kind = prop_oneof![
+        (instant(), prop::collection::vec(small().prop_map(NodeSlot), 0..3)).prop_map(|(nominal, nodes)| {
+            DecisionKind::Start { origin: Origin::Schedule, nominal, nodes }
+        }),
+        (instant(), instant(), any::<u64>()).prop_map(|(from, to, count)| DecisionKind::Skip {
+            from,
+            to,
+            count,
+            reason: SkipReason::Missed
+        }),
+        Just(DecisionKind::Refile),
+    ];
+    (small(), 0u32..3, 0u32..8, kind, prop::option::of(instant())).prop_map(
+        |(job, generation, revision, kind, next_due)| Decision {
+            job: JobSlot(job),
+            generation,
+            revision,
+            kind,
+            next_due,
+        },
+    )
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let event = prop_oneof![
+        Just(Event::Accepted),
+        instant().prop_map(|at| Event::Started { at }),
+        prop::sample::select(Verdict::ALL.to_vec()).prop_map(|verdict| Event::Finished(outcome(verdict))),
+    ];
+    let mark = prop::sample::select(Mark::ALL.to_vec());
+    prop_oneof![
+        prop::collection::vec(nonsense_decision(), 0..4).prop_map(Action::Decide),
+        execution()
+            .prop_map(|execution| Action::Assign(vec![Assignment::Retry { execution, node: NodeSlot(0) }])),
+        (execution(), small()).prop_map(|(execution, node)| Action::Assign(vec![Assignment::Place {
+            occurrence: execution.occurrence,
+            nodes: vec![NodeSlot(node)]
+        }])),
+        (execution(), any::<u32>(), event)
+            .prop_map(|(execution, check, event)| Action::Report(vec![Report { execution, check, event }])),
+        execution().prop_map(|execution| Action::GiveUp(vec![
+            GiveUp::Unplaced(execution.occurrence),
+            GiveUp::Lost(execution)
+        ])),
+        name().prop_map(|name| Action::Delete { name }),
+        name().prop_map(|name| Action::DeleteExecutions { name }),
+        (name(), instant()).prop_map(|(name, nominal)| Action::Run { name, nominal }),
+        execution().prop_map(|execution| Action::Cancel { occurrence: execution.occurrence }),
+        any::<bool>().prop_map(Action::Pause),
+        prop_oneof![Just(Scope::Cluster), name().prop_map(|name| Scope::Jobs(vec![name]))]
+            .prop_map(Action::Hold),
+        prop_oneof![Just(Scope::Cluster), name().prop_map(|name| Scope::Jobs(vec![name]))]
+            .prop_map(Action::Release),
+        (small(), mark).prop_map(|(node, mark)| Action::Mark { node: NodeSlot(node), mark }),
+        (0u128..3).prop_map(|import| Action::Stage { import: RequestId(import), jobs: Vec::new() }),
+        (0u128..3).prop_map(|import| Action::Commit { import: RequestId(import) }),
+        (0u128..3).prop_map(|import| Action::Abandon { import: RequestId(import) }),
+    ]
+}
+
+/// One step of a life.
+#[derive(Clone, Debug)]
+enum Step {
+    Anything(Time, Action),
+    Put { name: u32, schedule: &'static str, concurrency: Concurrency, parent: Option<u32>, disabled: bool },
+    Plan,
+    EndFirst(Verdict),
+    Hello { journal: u128, boot: u128 },
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let concurrency = prop::sample::select(vec![
+        Concurrency::Allow,
+        Concurrency::Forbid,
+        Concurrency::Queue,
+        Concurrency::Replace,
+    ]);
+    let schedule = prop::sample::select(vec!["@every 1s", "@every 7s", "*/5 * * * * *", "@manually"]);
+    let put = (0u32..5, schedule, concurrency, prop::option::weighted(0.2, 0u32..5), any::<bool>());
+    prop_oneof![
+        5 => (instant(), action()).prop_map(|(time, action)| Step::Anything(time, action)),
+        3 => put.prop_map(|(name, schedule, concurrency, parent, disabled)| Step::Put {
+            name, schedule, concurrency, parent, disabled
+        }),
+        4 => Just(Step::Plan),
+        3 => prop::sample::select(Verdict::ALL.to_vec()).prop_map(Step::EndFirst),
+        1 => (1u128..4, 1u128..3).prop_map(|(journal, boot)| Step::Hello { journal, boot }),
+        3 => (1i64..20).prop_map(Step::Wait),
+    ]
+}
+
+fn take(world: &mut World, second: &mut i64, step: Step) {
+    match step {
+        Step::Anything(time, action) => drop(world.apply(time, action)),
+        Step::Put { name, schedule, concurrency, parent, disabled } => {
+            let mut definition = job(&format!("job-{name}"), schedule, concurrency);
+            definition.parent_job = parent.map(|parent| format!("job-{parent}")).unwrap_or_default();
+            definition.retries = name % 3;
+            definition.disabled = disabled && name % 2 == 0;
+            world.put(*second, &definition);
+        }
+        Step::Plan => drop(world.plan(*second)),
+        Step::EndFirst(verdict) => {
+            let live = world.ledger.state.occurrences().find_map(|(reference, found)| {
+                found
+                    .executions
+                    .first()
+                    .filter(|first| first.is_live())
+                    .map(|first| (reference, first.attempt))
+            });
+            if let Some((occurrence, attempt)) = live {
+                world.end(*second, occurrence, attempt, verdict);
+            }
+        }
+        Step::Hello { journal, boot } => world.register(*second, journal, boot),
+        Step::Wait(seconds) => *second += seconds,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_sequence_of_commands_breaks_the_ledger(steps in prop::collection::vec(step(), 1..80)) {
+        let (mut world, mut second) = (World::new(), 1);
+        for step in steps {
+            take(&mut world, &mut second, step);
+        }
+        prop_assert_eq!(world.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_ledger_read_from_its_records_goes_on_as_the_one_that_wrote_them(
+        before in prop::collection::vec(step(), 1..40),
+        after in prop::collection::vec((instant(), action()), 1..30),
+    ) {
+        let (mut world, mut second) = (World::new(), 1);
+        for step in before {
+            take(&mut world, &mut second, step);
+        }
+        let state = &world.ledger.state;
+        let rebuilt = State::rebuild(state.applied(), state.time(), state.records());
+        let mut other = World { ledger: Ledger::over(rebuilt.expect("its own records")), ..world };
+        let mut world = World { ledger: Ledger::over(other.ledger.state.clone()), ..other };
+        for (time, action) in after {
+            let (one, two) = (world.apply(time, action.clone()), other.apply(time, action));
+            prop_assert_eq!(one.replies, two.replies);
+            prop_assert_eq!(one.rows, two.rows);
+            prop_assert_eq!(world.ledger.state.digest(), other.ledger.state.digest());
+        }
+    }
+}
