@@ -4,8 +4,9 @@ use super::type_config::{
     Entry, LeaderId, LogId, Membership, Payload, Peer, ServerId, StoredMembership, Vote,
 };
 use dkron_core::ids::NodeId;
+use dkron_core::ids::Stamp;
 use dkron_wire::WireError;
-use dkron_wire::entry::{self, Stamp};
+use dkron_wire::entry;
 use dkron_wire::raft as wire;
 use openraft::EntryPayload;
 use std::collections::BTreeMap;

@@ -66,6 +66,21 @@ impl RequestId {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Incarnation(pub u32);
 
+/// Whose something is: what every message between nodes, every entry and every file says.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Stamp {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its incarnation at the time.
+    pub incarnation: Incarnation,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} incarnation {}", self.cluster, self.incarnation.0)
+    }
+}
+
 /// A job's place in the state. Places are used again: the job's generation tells the users apart.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct JobSlot(pub u32);

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod node;
 pub mod placement;
 pub mod plan;
+pub mod roster;
 pub mod rules;
 pub mod schedule;
 pub mod state;

@@ -4,8 +4,8 @@ use super::disk::Disk;
 use super::keys::Slot;
 use super::record::{self, Flaw};
 use crate::raft::error::Error;
+use dkron_core::ids::Stamp;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
-use dkron_wire::entry::Stamp;
 use std::path::Path;
 
 /// The newest format of the directory as a whole.

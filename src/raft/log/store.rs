@@ -11,7 +11,7 @@ use crate::raft::codec;
 use crate::raft::error::Error;
 use crate::raft::type_config::{Entry, LogId, Types, Vote, next_index};
 use crate::task;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use std::fmt::Debug;

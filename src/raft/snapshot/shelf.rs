@@ -7,7 +7,7 @@ use crate::raft::machine::Machine;
 use crate::raft::state_thread::View;
 use crate::raft::type_config::LogId;
 use crate::task;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use crate::raft::state_machine::{Fold, ThreadHandle};
 use crate::raft::state_thread::{Mark, StateThread};
 use crate::raft::type_config::Types;
 use crate::task::spawn;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;

@@ -9,6 +9,7 @@ use dkron_core::command::{
 };
 use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
+use dkron_core::ids::Stamp;
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
 use dkron_core::node::{Mark, Registration};
@@ -19,7 +20,6 @@ use dkron_core::state::record::{
 };
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
-use dkron_wire::entry::Stamp;
 use dkron_wire::raft::{LeaderId, LogEntry, LogId, Membership, Node, Payload};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;

@@ -3,10 +3,9 @@
 use crate::{any_of, values};
 use dkron_core::delivery::FromAgent;
 use dkron_core::ids::NodeId;
+use dkron_core::ids::Stamp;
 use dkron_core::state::record::{Record, Turn};
-use dkron_wire::entry::{
-    ENTRY_OVERHEAD_BYTES, Stamp, decode_batch, decode_own_batch, encode_batch, entry_bytes,
-};
+use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, decode_batch, decode_own_batch, encode_batch, entry_bytes};
 use dkron_wire::snapshot::{Reader, Writer};
 use dkron_wire::{WireError, definition, delivery, history, raft, reply, state};
 use proptest::collection::vec;

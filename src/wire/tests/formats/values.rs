@@ -3,6 +3,7 @@
 use dkron_core::command::*;
 use dkron_core::delivery::Told;
 use dkron_core::execution::*;
+use dkron_core::ids::Stamp;
 use dkron_core::ids::*;
 use dkron_core::job::*;
 use dkron_core::node::{Mark, Registration};
@@ -11,7 +12,6 @@ use dkron_core::schedule::Dst;
 use dkron_core::state::record as state;
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
-use dkron_wire::entry::Stamp;
 use dkron_wire::raft::{LeaderId, LogId, Membership, Node};
 use std::sync::Arc;
 
