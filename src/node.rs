@@ -6,11 +6,12 @@
 
 use crate::agent::attend::{AttendError, Dial, attend};
 use crate::agent::{self, Agent, AgentError, AgentHandle, Program};
+use crate::api::peers::Peers;
 use crate::api::rest;
 use crate::app::App;
 use crate::config::Config;
 use crate::dispatch::{Attendance, Dispatch, Live};
-use crate::history::{self, History};
+use crate::history;
 use crate::leader::Leader;
 use crate::raft::{self, Founder, Peer, Raft, SnapshotRule};
 use crate::{clock, net, task, telemetry};
@@ -18,6 +19,7 @@ use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
 use dkron_core::schedule;
 use dkron_wire::delivery::service::AgentsServer;
+use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
 use std::io;
 use std::net::SocketAddr;
@@ -178,9 +180,13 @@ impl Node {
             task::spawn("dispatch", dispatch.run(stop_workers.clone())),
         ];
         let agent = start_agent(config, &raft).await?;
-        let door = door(config, raft.clone(), history, live);
+        let addresses = watch::channel(Arc::default()).1;
+        let app = App::new(raft.clone(), history, live, addresses);
+        let door = door(config, app.clone());
+        let calls = tonic::service::Routes::new(AgentsServer::new(attendance))
+            .add_service(LeaderServer::new(Peers { app }));
         let servers = vec![
-            task::spawn("calls", serve_calls(rpc_listener, attendance, stop_servers.clone())),
+            task::spawn("calls", serve_calls(rpc_listener, calls, stop_servers.clone())),
             task::spawn("api", serve_api(http_listener, door, stop_servers.clone())),
         ];
         let agent = task::spawn("agent-stream", keep_agent(agent, dial_to(rpc), stop_agent.clone()));
@@ -310,12 +316,8 @@ fn dial_to(address: SocketAddr) -> Dial {
     })
 }
 
-fn door(config: &Config, raft: Raft<Ledger>, history: History, live: Live) -> rest::Door {
-    rest::Door {
-        app: App::new(raft, history, live),
-        node: config.node_name.as_str().into(),
-        tags: Arc::new(config.node_tags()),
-    }
+fn door(config: &Config, app: App) -> rest::Door {
+    rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) }
 }
 
 /// Brings what apply yields to the history, and tells it the time, until consensus has ended.
@@ -343,12 +345,12 @@ async fn append(appender: &history::Appender, turn: raft::Turn<HistoryRow>) -> h
     Ok(())
 }
 
-async fn serve_calls(listener: TcpListener, attendance: Attendance, stop: CancellationToken) {
+async fn serve_calls(listener: TcpListener, calls: tonic::service::Routes, stop: CancellationToken) {
     let served = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(2)))
         .http2_keepalive_timeout(Some(Duration::from_secs(2)))
-        .add_service(AgentsServer::new(attendance))
+        .add_routes(calls)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
     if let Err(error) = served.await {
         tracing::error!(error = &error as &dyn std::error::Error, "calls between nodes are served no more");

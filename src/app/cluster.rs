@@ -1,7 +1,7 @@
 //! The cluster: its nodes, its leader, whether it takes submissions and decides ticks.
 
-use super::{App, Error, fresh_request};
-use crate::raft::{Leadership, Priority};
+use super::{App, Error};
+use crate::raft::Leadership;
 use dkron_core::command::Action;
 use dkron_core::ids::NodeId;
 use dkron_core::node::Mark;
@@ -57,7 +57,7 @@ impl App {
         self.raft.identity().server
     }
 
-    fn leadership(&self) -> Leadership {
+    pub(super) fn leadership(&self) -> Leadership {
         self.raft.leader().borrow().clone()
     }
 
@@ -68,7 +68,7 @@ impl App {
 
     /// Refuses or takes job submissions, on all servers.
     pub async fn pause(&self, paused: bool) -> Result<(), Error> {
-        self.propose(Priority::Write, fresh_request()?, Action::Pause(paused)).await.map(drop)
+        self.change(Action::Pause(paused)).await
     }
 
     /// How this server is.

@@ -5,6 +5,10 @@
 //! - Never: knows what is said on them.
 //! - Fails: naming the address.
 
+mod channels;
+
+pub use channels::Channels;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,14 +53,17 @@ pub async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpLis
 /// Connects to another node's calls, `host:port`.
 pub async fn dial(address: &str) -> Result<Channel, Error> {
     let failed = |source| Error::Dial { address: address.to_owned(), source };
+    endpoint(address)?.connect().await.map_err(failed)
+}
+
+/// The settings of every connection between nodes.
+fn endpoint(address: &str) -> Result<Endpoint, Error> {
+    let failed = |source| Error::Dial { address: address.to_owned(), source };
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(failed)?;
-    endpoint
+    Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-        .map_err(failed)
+        .keep_alive_while_idle(true))
 }

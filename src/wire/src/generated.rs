@@ -22,6 +22,7 @@ packages!(
     node = "dkron.node.v1.rs",
     raft = "dkron.raft.v1.rs",
     reply = "dkron.reply.v1.rs",
+    server = "dkron.server.v1.rs",
     snapshot = "dkron.snapshot.v1.rs",
     state = "dkron.state.v1.rs",
     supervisor = "dkron.supervisor.v1.rs",

@@ -20,6 +20,7 @@ pub mod reply;
 mod reports;
 pub mod snapshot;
 pub mod state;
+pub mod submit;
 pub mod supervisor;
 mod wide;
 

@@ -9,7 +9,6 @@ use dkron_core::command::{
 };
 use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
-use dkron_core::ids::Stamp;
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
 use dkron_core::node::{Mark, Registration};
