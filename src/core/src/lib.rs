@@ -4,6 +4,7 @@
 //! membership are arguments. What runs when is decided by this crate alone.
 
 pub mod apply;
+pub mod bootstrap;
 pub mod command;
 pub mod delivery;
 pub mod duration;

@@ -4,6 +4,7 @@
 //! renamed freely and a byte written by one version is read by the next.
 
 mod commands;
+pub mod consensus;
 mod decisions;
 pub mod definition;
 pub mod delivery;
