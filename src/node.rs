@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::dispatch::{Attendance, Dispatch, Live};
 use crate::history;
 use crate::leader::Leader;
-use crate::raft::{self, Founder, Peer, Raft, SnapshotRule};
+use crate::raft::{self, Blank, Founder, Peer, Raft, SnapshotRule};
 use crate::{clock, net, task, telemetry};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
@@ -165,7 +165,7 @@ impl Node {
         let stop_workers = CancellationToken::new();
         let feeding = task::spawn("history-feed", feed(appender, rows));
 
-        let raft = Raft::start(raft_options(config, rows_sender, history.synced())).await?;
+        let raft = start_raft(config, rows_sender, history.synced()).await?;
         let (live, stop_servers, stop_agent) =
             (Live::default(), CancellationToken::new(), CancellationToken::new());
         let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
@@ -252,28 +252,38 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-fn raft_options(
+/// Consensus with this server alone: with `bootstrap-expect` 1 it forms a cluster in an empty directory.
+async fn start_raft(
     config: &Config,
     history: mpsc::Sender<raft::Turn<HistoryRow>>,
     history_synced: watch::Receiver<u64>,
-) -> raft::Options<Ledger> {
+) -> Result<Raft<Ledger>, NodeError> {
+    let mut ground = raft::open(&config.data_dir, None).await?;
     let advertised = format!("{}:{}", config.advertise.host, config.advertise_rpc_port);
-    let founder = (config.bootstrap_expect == 1).then(|| Founder {
-        default_zone: config.default_zone.as_str().into(),
-        zone_data: schedule::zone_data_version().into(),
-    });
-    raft::Options {
-        data_dir: config.data_dir.clone(),
-        peer: Peer { name: config.node_name.as_str().into(), address: advertised.into() },
-        server: None,
-        stamp: None,
-        founder,
+    let own = Peer { name: config.node_name.as_str().into(), address: advertised.into() };
+    let mut blank = Blank::Wait;
+    if config.bootstrap_expect == 1 {
+        if ground.identity().stamp.is_none() {
+            ground.adopt(ground.new_stamp()?).await?;
+        }
+        blank = Blank::Found([(ground.identity().server, own)].into());
+    }
+    // Nobody else's address is needed, or known, in a cluster of one.
+    let (_, addresses) = watch::channel(Arc::default());
+    let options = raft::Options {
+        blank,
+        founder: Founder {
+            default_zone: config.default_zone.as_str().into(),
+            zone_data: schedule::zone_data_version().into(),
+        },
+        addresses,
         multiplier: 1,
         snapshots: SnapshotRule::default(),
         clock: Arc::new(clock::wall),
         history,
         history_synced,
-    }
+    };
+    Ok(Raft::start(ground, options).await?)
 }
 
 async fn start_agent(config: &Config, raft: &Raft<Ledger>) -> Result<AgentHandle, NodeError> {

@@ -1,6 +1,6 @@
 //! Connections that are kept: one to each address, made when first used and again when it broke.
 
-use super::{Error, endpoint};
+use super::{Error, line};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::transport::Channel;
@@ -27,7 +27,7 @@ impl Channels {
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        let channel = endpoint(address)?.connect_lazy();
+        let channel = line(address)?;
         kept.insert(address.clone(), channel.clone());
         Ok(channel)
     }

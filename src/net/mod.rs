@@ -52,18 +52,26 @@ pub async fn listen(address: SocketAddr, purpose: &'static str) -> Result<TcpLis
 
 /// Connects to another node's calls, `host:port`.
 pub async fn dial(address: &str) -> Result<Channel, Error> {
-    let failed = |source| Error::Dial { address: address.to_owned(), source };
-    endpoint(address)?.connect().await.map_err(failed)
+    endpoint(address)?.connect().await.map_err(dialling(address))
+}
+
+/// The same without waiting: it connects at the first call, and again after a failure, looking the name up anew
+/// each time. A call fails while nobody is there.
+pub fn line(address: &str) -> Result<Channel, Error> {
+    Ok(endpoint(address)?.connect_lazy())
 }
 
 /// The settings of every connection between nodes.
 fn endpoint(address: &str) -> Result<Endpoint, Error> {
-    let failed = |source| Error::Dial { address: address.to_owned(), source };
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(failed)?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(dialling(address))?;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true))
+}
+
+fn dialling(address: &str) -> impl Fn(tonic::transport::Error) -> Error {
+    move |source| Error::Dial { address: address.to_owned(), source }
 }

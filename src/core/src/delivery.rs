@@ -9,6 +9,15 @@ use crate::node::Registration;
 use crate::time::Time;
 use std::sync::Arc;
 
+/// Where a server is.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ServerAddress {
+    /// Its id.
+    pub id: NodeId,
+    /// Where it takes calls from other nodes, `host:port`.
+    pub address: Arc<str>,
+}
+
 /// An execution handed to an agent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Launch {

@@ -4,11 +4,13 @@
 //! renamed freely and a byte written by one version is read by the next.
 
 mod commands;
+pub mod consensus;
 mod decisions;
 pub mod definition;
 pub mod delivery;
 pub mod entry;
 mod error;
+pub mod formation;
 pub mod frame;
 mod generated;
 pub mod history;
