@@ -11,10 +11,13 @@
 
 mod address;
 mod error;
+mod flags;
 mod node_tags;
 mod raw;
 mod resolve;
 mod surroundings;
+mod table;
+mod values;
 mod words;
 
 #[cfg(test)]
@@ -22,8 +25,11 @@ mod tests;
 
 pub use address::HostPort;
 pub use error::{ConfigErrors, Problem};
-pub use raw::AgentFlags;
+pub use flags::AgentFlags;
 pub use surroundings::{Lookup, Surroundings};
+pub use values::{
+    Gossip, GossipKey, Join, JoinEntry, Mail, Membership, Notices, Observation, Profile, Secret, Tls, Webhook,
+};
 pub use words::nearest;
 
 use dkron_core::job::Words;
@@ -70,12 +76,30 @@ pub struct Config {
     pub default_zone: String,
     /// How many executions run at a time.
     pub slots: u32,
+    /// Whom to join.
+    pub join: Join,
+    /// How servers gossip.
+    pub gossip: Gossip,
+    /// When servers gain and lose their votes.
+    pub membership: Membership,
+    /// How many times slower heartbeats and elections are, 1 to 10.
+    pub raft_multiplier: u32,
+    /// Mutual TLS between nodes; none for calls in clear.
+    pub tls: Option<Tls>,
+    /// Whom to tell of executions.
+    pub notices: Notices,
+    /// Where metrics and traces go.
+    pub observation: Observation,
+    /// Whether the web pages are served.
+    pub ui: bool,
     /// One server on loopback for trying things out.
     pub dev: bool,
     /// Whether the executor that does nothing is there, for measuring.
     pub bench_executor: bool,
     /// What is legal but hardly meant; to be logged at start.
     pub warnings: Vec<String>,
+    /// What the command line said, for reloads.
+    flags: AgentFlags,
 }
 
 /// How much is logged: all of the level and what is worse.
@@ -117,6 +141,6 @@ impl Config {
         problems: Vec<Problem>,
         surroundings: &Surroundings,
     ) -> Result<Config, ConfigErrors> {
-        resolve::resolve(&raw::Raw::gather(flags, surroundings), problems, surroundings)
+        resolve::resolve(flags, problems, surroundings)
     }
 }
