@@ -11,6 +11,7 @@ pub mod entry;
 mod error;
 pub mod frame;
 mod generated;
+pub mod gossip;
 pub mod history;
 pub mod journal;
 mod numbers;

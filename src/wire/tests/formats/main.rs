@@ -4,6 +4,7 @@
 
 mod any_of;
 mod golden;
+mod gossip;
 mod hostile;
 mod round_trips;
 mod sizes;
