@@ -5,6 +5,10 @@
 //! - Never: knows what is said on them.
 //! - Fails: naming the address.
 
+mod datagrams;
+
+pub use datagrams::{bind_datagrams, resolve};
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,6 +32,14 @@ pub enum Error {
         address: SocketAddr,
         /// What for.
         purpose: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The name has no address, or nobody says which.
+    #[error("no address is known for '{address}'; expected host:port")]
+    Resolve {
+        /// The name and port.
+        address: String,
         /// Why not.
         source: io::Error,
     },
