@@ -8,6 +8,7 @@
 //! - [`dispatch`]: one stream for each agent: orders out, reports in
 //! - [`agent`]: runs on this node what the servers decided, once
 //! - [`raft`]: what every server agrees on, in order, on a quorum's disks
+//! - [`gossip`]: which servers there are, and which of them live
 //! - [`history`]: finished executions and outputs on disk
 //! - [`executor`]: how work runs: shell, http
 //! - [`config`]: flags and environment become one checked `Config`
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod executor;
+pub mod gossip;
 pub mod history;
 pub mod leader;
 pub mod net;

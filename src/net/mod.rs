@@ -6,8 +6,10 @@
 //! - Fails: naming the address.
 
 mod channels;
+mod datagrams;
 
 pub use channels::Channels;
+pub use datagrams::{bind_datagrams, resolve};
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,6 +34,14 @@ pub enum Error {
         address: SocketAddr,
         /// What for.
         purpose: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The name has no address, or nobody says which.
+    #[error("no address is known for '{address}'; expected host:port")]
+    Resolve {
+        /// The name and port.
+        address: String,
         /// Why not.
         source: io::Error,
     },

@@ -16,6 +16,7 @@ macro_rules! packages {
 packages!(
     agent = "dkron.agent.v1.rs",
     consensus = "dkron.consensus.v1.rs",
+    gossip = "dkron.gossip.v1.rs",
     history = "dkron.history.v1.rs",
     job = "dkron.job.v1.rs",
     journal = "dkron.journal.v1.rs",

@@ -13,6 +13,7 @@ mod error;
 pub mod formation;
 pub mod frame;
 mod generated;
+pub mod gossip;
 pub mod history;
 pub mod journal;
 mod numbers;

@@ -5,6 +5,7 @@
 mod any_between;
 mod any_of;
 mod golden;
+mod gossip;
 mod hostile;
 mod round_trips;
 mod sizes;
