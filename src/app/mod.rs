@@ -12,9 +12,9 @@ pub mod executions;
 pub mod jobs;
 pub mod restore;
 mod submit;
+pub mod waiting;
 
 pub use error::{Error, Kind};
-pub use submit::Addresses;
 
 use crate::clock;
 use crate::dispatch::Live;
@@ -23,8 +23,11 @@ use crate::net::Channels;
 use crate::raft::{Raft, View};
 use dkron_core::apply::Ledger;
 use dkron_core::ids::RequestId;
+use dkron_core::roster::Roster;
 use dkron_core::time::Time;
+use std::sync::Arc;
 use submit::Way;
+use tokio::sync::watch;
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
@@ -36,9 +39,14 @@ pub struct App {
 }
 
 impl App {
-    /// The use cases over these rooms; `addresses` says where other servers take calls.
-    pub fn new(raft: Raft<Ledger>, history: History, live: Live, addresses: Addresses) -> App {
-        App { raft, history, live, way: Way { addresses, channels: Channels::default() } }
+    /// The use cases over these rooms; `roster` says where other servers take calls.
+    pub fn new(
+        raft: Raft<Ledger>,
+        history: History,
+        live: Live,
+        roster: watch::Receiver<Arc<Roster>>,
+    ) -> App {
+        App { raft, history, live, way: Way { roster, channels: Channels::default() } }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.

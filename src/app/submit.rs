@@ -9,9 +9,9 @@ use crate::raft::{self, Committed, Priority, Server};
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{JobUid, NodeId, RequestId};
 use dkron_core::intent::Intent;
+use dkron_core::roster::Roster;
 use dkron_wire::submit::service::{LeaderClient, SubmitReply};
 use dkron_wire::submit::{self, Head, Outcome, Submitted};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,13 +23,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A definition of the largest size and its frame, several times.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Where servers take calls, as far as gossip knows.
-pub type Addresses = watch::Receiver<Arc<BTreeMap<NodeId, Arc<str>>>>;
-
 /// The way to the server that leads.
 #[derive(Clone)]
 pub(super) struct Way {
-    pub(super) addresses: Addresses,
+    pub(super) roster: watch::Receiver<Arc<Roster>>,
     pub(super) channels: Channels,
 }
 
@@ -120,7 +117,7 @@ impl App {
     }
 
     async fn pass_on(&self, leader: &Server, submitted: &Submitted) -> Result<SubmitReply, tonic::Status> {
-        let known = self.way.addresses.borrow().get(&leader.id).cloned();
+        let known = self.way.roster.borrow().server(leader.id).map(|server| server.calls.clone());
         let address = known.unwrap_or_else(|| leader.peer.address.clone());
         let channel = self.way.channels.get(&address);
         let channel = channel.map_err(|error| tonic::Status::unavailable(error.to_string()))?;

@@ -7,9 +7,11 @@
 
 mod channels;
 mod datagrams;
+mod switch;
 
 pub use channels::Channels;
 pub use datagrams::{bind_datagrams, resolve};
+pub use switch::switch;
 
 use std::io;
 use std::net::SocketAddr;

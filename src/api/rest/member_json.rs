@@ -3,6 +3,7 @@
 use super::go_json::Json;
 use dkron_core::job::Words;
 use dkron_core::node::Mark;
+use dkron_core::roster::Liveness;
 
 /// A member to show.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,15 @@ impl MemberStatus {
             Mark::Alive | Mark::Cordoned | Mark::Draining => MemberStatus::Alive,
             Mark::Failed => MemberStatus::Failed,
             Mark::Left => MemberStatus::Left,
+        }
+    }
+
+    /// From what gossip knows of a server.
+    pub fn of_server(liveness: Liveness) -> MemberStatus {
+        match liveness {
+            Liveness::Alive => MemberStatus::Alive,
+            Liveness::Failed => MemberStatus::Failed,
+            Liveness::Left => MemberStatus::Left,
         }
     }
 
