@@ -4,17 +4,18 @@
 //! - Never: does the work of a room.
 //! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
 
-use crate::agent::attend::{AttendError, Dial, attend};
+use crate::agent::attend::{AttendError, Dial, Servers, attend};
 use crate::agent::{self, Agent, AgentError, AgentHandle, Program};
 use crate::api::rest;
 use crate::app::App;
 use crate::config::Config;
-use crate::dispatch::{Attendance, Dispatch, Live};
+use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::history::{self, History};
 use crate::leader::Leader;
 use crate::raft::{self, Founder, Peer, Raft, SnapshotRule};
 use crate::{clock, net, task, telemetry};
 use dkron_core::apply::Ledger;
+use dkron_core::delivery::ServerAddress;
 use dkron_core::execution::HistoryRow;
 use dkron_core::schedule;
 use dkron_wire::delivery::service::AgentsServer;
@@ -168,9 +169,17 @@ impl Node {
             (Live::default(), CancellationToken::new(), CancellationToken::new());
         let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
         let (contacts_sender, contacts) = mpsc::channel(CONTACT_QUEUE);
-        let dispatch = Dispatch::new(orders);
-        let attendance =
-            Attendance::new(raft.clone(), history.clone(), live.clone(), &dispatch, contacts_sender);
+        let own = ServerAddress { id: raft.identity().server, address: rpc.to_string().into() };
+        let servers_known = watch::channel::<Arc<[ServerAddress]>>([own].into()).1;
+        let attendance = Attendance::new(dispatch::Rooms {
+            raft: raft.clone(),
+            live: live.clone(),
+            keep: dispatch::keep_in(history.clone()),
+            contacts: contacts_sender,
+            servers: servers_known.clone(),
+            stop: stop_servers.clone(),
+        });
+        let dispatch = Dispatch::new(&attendance, orders);
         let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
         let workers = vec![
             feeding,
@@ -183,7 +192,7 @@ impl Node {
             task::spawn("calls", serve_calls(rpc_listener, attendance, stop_servers.clone())),
             task::spawn("api", serve_api(http_listener, door, stop_servers.clone())),
         ];
-        let agent = task::spawn("agent-stream", keep_agent(agent, dial_to(rpc), stop_agent.clone()));
+        let agent = task::spawn("agent-stream", keep_agent(agent, servers_known, stop_agent.clone()));
         let history_threads = opened.threads;
         Ok(Node {
             raft,
@@ -212,17 +221,17 @@ impl Node {
         }
     }
 
-    /// In reverse: the doors, the agent, the leader, consensus, the history.
+    /// In reverse: the agent, while it can still say that it goes, the doors, the leader, consensus, the history.
     async fn stop(self) {
-        self.stop_servers.cancel();
         self.stop_agent.cancel();
+        if !self.agent.is_finished() && tokio::time::timeout(DRAIN, self.agent).await.is_err() {
+            tracing::warn!("the agent took too long and is cut");
+        }
+        self.stop_servers.cancel();
         for server in self.servers.into_iter().filter(|server| !server.is_finished()) {
             if tokio::time::timeout(DRAIN, server).await.is_err() {
                 tracing::warn!("connections were still open and are cut");
             }
-        }
-        if !self.agent.is_finished() && tokio::time::timeout(DRAIN, self.agent).await.is_err() {
-            tracing::warn!("the agent took too long and is cut");
         }
         self.stop_workers.cancel();
         if let Err(error) = self.raft.shutdown().await {
@@ -292,21 +301,23 @@ async fn start_agent(config: &Config, raft: &Raft<Ledger>) -> Result<AgentHandle
 }
 
 /// Keeps the agent's stream until the agent ends or is told to.
-async fn keep_agent(mut agent: AgentHandle, dial: Dial, stop: CancellationToken) -> Result<(), AgentError> {
-    tokio::select! {
-        () = stop.cancelled() => agent.stop().await,
-        error = attend(&mut agent, dial) => {
+async fn keep_agent(
+    mut agent: AgentHandle,
+    servers: watch::Receiver<Arc<[ServerAddress]>>,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    match attend(&mut agent, dial(), Servers::Known(servers), stop).await {
+        Ok(()) => agent.stop().await,
+        Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the agent has ended");
             agent.ended().await
         }
     }
 }
 
-fn dial_to(address: SocketAddr) -> Dial {
-    Arc::new(move || {
-        Box::pin(async move {
-            net::dial(&address.to_string()).await.map_err(|error| AttendError::Dial(Box::new(error)))
-        })
+fn dial() -> Dial {
+    Arc::new(|address| {
+        Box::pin(async move { net::dial(&address).await.map_err(|error| AttendError::Dial(Box::new(error))) })
     })
 }
 
@@ -344,10 +355,7 @@ async fn append(appender: &history::Appender, turn: raft::Turn<HistoryRow>) -> h
 }
 
 async fn serve_calls(listener: TcpListener, attendance: Attendance, stop: CancellationToken) {
-    let served = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(2)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(2)))
+    let served = net::server()
         .add_service(AgentsServer::new(attendance))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
     if let Err(error) = served.await {
