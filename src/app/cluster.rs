@@ -4,7 +4,7 @@ use super::{App, Error};
 use crate::raft::Leadership;
 use dkron_core::command::Action;
 use dkron_core::ids::NodeId;
-use dkron_core::node::Mark;
+use dkron_core::node::Liveness;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::Time;
 
@@ -86,8 +86,8 @@ impl App {
     }
 }
 
-/// How many of the members have each mark that counts as gone.
+/// How many of the members failed and how many left.
 pub fn gone(members: &[NodeRecord]) -> (u64, u64) {
-    let count = |mark: Mark| members.iter().filter(|member| member.mark == mark).count() as u64;
-    (count(Mark::Failed), count(Mark::Left))
+    let count = |liveness| members.iter().filter(|member| member.liveness == liveness).count() as u64;
+    (count(Liveness::Failed), count(Liveness::Left))
 }

@@ -7,7 +7,10 @@
 //! - Fails: a peer that does not answer is asked again; a disk that fails ends the room.
 
 mod calls;
+mod seek;
 mod service;
+
+pub use seek::{SeekError, seek};
 
 use crate::clock;
 use crate::net::Channels;

@@ -12,6 +12,7 @@ use crate::task::{self, CancellationToken};
 use axum::Router;
 use dkron_core::bootstrap::{Own, Promise, Stage};
 use dkron_core::command::Founding;
+use dkron_core::delivery::ServerAddress;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use dkron_core::roster::{Announcement, Roster};
 use dkron_core::schedule;
@@ -21,7 +22,6 @@ use futures::future::select_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -30,8 +30,6 @@ use tonic::service::Routes;
 
 /// Entries that wait for the node: there is never more than one to carry out.
 const ENTRIES: usize = 4;
-/// A dead peer's connection is given up after these two: silence, then an answer that does not come.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// What is behind the doors of a server.
 pub(super) struct Doors {
@@ -52,13 +50,14 @@ pub(super) struct Shared {
     pub(super) formation: Formation,
     /// What this server says of itself.
     pub(super) gossip: Gossip,
-    /// Where this server's own calls are taken.
-    pub(super) calls: SocketAddr,
+    /// The servers that agents are to attend.
+    pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
 }
 
 /// A server that listens and gossips.
 pub(super) struct Base {
     shared: Shared,
+    calls_at: SocketAddr,
     http: SocketAddr,
     calls: watch::Sender<Router>,
     api: watch::Sender<Router>,
@@ -105,10 +104,16 @@ impl Base {
             task::spawn("api", serve_api(http_listener, net::switch(api_now), stop.clone())),
         ];
         let (addresses_sender, addresses) = watch::channel(Arc::default());
-        let watchers = vec![task::spawn("addresses", keep_addresses(roster.clone(), addresses_sender))];
-        let shared = Shared { roster, addresses, formation, gossip, calls: calls_at };
+        let (servers_sender, known) = watch::channel(Arc::from([]));
+        let listing = List {
+            region: config.region.as_str().into(),
+            addresses: addresses_sender,
+            servers: servers_sender,
+        };
+        let watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
+        let shared = Shared { roster, addresses, formation, gossip, servers: known };
         let forming = Forming { acting, entries, config_founder: founder(config) };
-        Ok((Base { shared, http, calls, api, servers, watchers, stop }, forming, ground))
+        Ok((Base { shared, calls_at, http, calls, api, servers, watchers, stop }, forming, ground))
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -125,7 +130,7 @@ impl Base {
         tracing::info!(
             node = config.node_name,
             api = %self.http,
-            calls = %self.shared.calls,
+            calls = %self.calls_at,
             gossip = %config.bind,
             data = %config.data_dir.display(),
             "ready"
@@ -308,7 +313,7 @@ fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, N
     })
 }
 
-fn seeds(config: &Config) -> Result<Arc<[String]>, NodeError> {
+pub(super) fn seeds(config: &Config) -> Result<Arc<[String]>, NodeError> {
     let seed = |entry: &JoinEntry| match entry {
         JoinEntry::Address(address) => Ok(address.to_string()),
         JoinEntry::Provider(_) => Err(NodeError::Unsupported(
@@ -337,30 +342,48 @@ fn announcement(config: &Config, id: NodeId, stamp: Option<Stamp>) -> Announceme
     }
 }
 
-/// Where each server takes calls, whether it lives or not: a dial is what finds out.
-async fn keep_addresses(
-    mut roster: watch::Receiver<Arc<Roster>>,
+/// What others need of the roster.
+struct List {
+    region: Arc<str>,
     addresses: watch::Sender<Arc<BTreeMap<NodeId, Arc<str>>>>,
-) {
-    loop {
-        let now = roster.borrow_and_update().clone();
-        let all = now.servers.iter().map(|(id, sighting)| (*id, sighting.server.calls.clone())).collect();
-        addresses.send_if_modified(|shown| {
-            let changed = **shown != all;
-            *shown = Arc::new(all);
-            changed
-        });
-        if roster.changed().await.is_err() {
-            return;
+    servers: watch::Sender<Arc<[ServerAddress]>>,
+}
+
+impl List {
+    async fn keep(self, mut roster: watch::Receiver<Arc<Roster>>) {
+        loop {
+            let now = roster.borrow_and_update().clone();
+            publish(&self.addresses, addresses(&now));
+            publish(&self.servers, self.servers(&now));
+            if roster.changed().await.is_err() {
+                return;
+            }
         }
+    }
+
+    /// The servers of this region that live.
+    fn servers(&self, roster: &Roster) -> Arc<[ServerAddress]> {
+        let near = roster.alive().filter(|server| server.region == self.region);
+        near.map(|server| ServerAddress { id: server.id, address: server.calls.clone() }).collect()
     }
 }
 
+/// Where each server takes calls, whether it lives or not: a dial is what finds out.
+fn addresses(roster: &Roster) -> Arc<BTreeMap<NodeId, Arc<str>>> {
+    let all = roster.servers.iter().map(|(id, sighting)| (*id, sighting.server.calls.clone()));
+    Arc::new(all.collect())
+}
+
+fn publish<T: PartialEq>(shown: &watch::Sender<T>, now: T) {
+    shown.send_if_modified(|shown| {
+        let changed = *shown != now;
+        *shown = now;
+        changed
+    });
+}
+
 async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToken) {
-    let served = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+    let served = net::server()
         .add_routes(routes)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
     if let Err(error) = served.await {

@@ -3,15 +3,16 @@
 
 use super::base::{Beginning, Doors, Shared};
 use super::feed::feed;
-use super::work::{dial_to, keep_agent, start_agent};
+use super::work::{keep_agent, start_agent};
 use super::{DRAIN, NodeError};
 use crate::agent::AgentError;
+use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
 use crate::api::rest;
 use crate::app::App;
 use crate::clock;
 use crate::config::Config;
-use crate::dispatch::{Attendance, Dispatch, Live};
+use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
 use crate::leader::Leader;
@@ -47,6 +48,7 @@ pub(super) struct Member {
     founded: JoinHandle<()>,
     stop_workers: CancellationToken,
     stop_agent: CancellationToken,
+    stop_streams: CancellationToken,
 }
 
 impl Member {
@@ -81,14 +83,24 @@ impl Member {
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
         let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
         let (contacts_sender, contacts) = mpsc::channel(CONTACT_QUEUE);
-        let dispatch = Dispatch::new(orders);
-        let attendance =
-            Attendance::new(raft.clone(), opened.history.clone(), live.clone(), &dispatch, contacts_sender);
+        let stop_streams = CancellationToken::new();
+        let attendance = Attendance::new(dispatch::Rooms {
+            raft: raft.clone(),
+            live: live.clone(),
+            keep: dispatch::keep_in(opened.history.clone()),
+            contacts: contacts_sender,
+            servers: shared.servers.clone(),
+            stop: stop_streams.clone(),
+        });
+        let dispatch = Dispatch::new(&attendance, orders);
         let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
-        let agent = task::spawn("agent-stream", keep_agent(agent, dial_to(shared.calls), stop_agent.clone()));
+        let agent = task::spawn(
+            "agent-stream",
+            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
+        );
         Ok(Member {
             shared: shared.clone(),
             raft,
@@ -101,6 +113,7 @@ impl Member {
             founded,
             stop_workers,
             stop_agent,
+            stop_streams,
         })
     }
 
@@ -132,11 +145,12 @@ impl Member {
 
     /// The agent and the leader's loop: nothing more is decided or begun here.
     pub(super) async fn stop_work(&mut self) {
-        self.raft.hang_up();
         self.stop_agent.cancel();
         if !self.agent.is_finished() && tokio::time::timeout(DRAIN, &mut self.agent).await.is_err() {
             tracing::warn!("the agent took too long and is cut");
         }
+        self.stop_streams.cancel();
+        self.raft.hang_up();
         self.stop_workers.cancel();
         self.founded.abort();
     }

@@ -76,15 +76,17 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
         tracing::warn!("{warning}");
     }
     let mut signals = Signals::new()?;
-    if !config.server {
-        return Err(NodeError::Unsupported(
-            "a node without --server needs servers to join, which this version cannot: start with --server or --dev",
-        ));
+    match config.server {
+        true => run_server(&config, &mut signals).await,
+        false => work::run_alone(&config, &mut signals).await,
     }
-    let (mut base, mut forming, ground) = Base::start(&config).await?;
+}
+
+async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeError> {
+    let (mut base, mut forming, ground) = Base::start(config).await?;
     let entering = async {
         let (ground, entry) = forming.entry(ground).await?;
-        Member::start(&config, &base.shared(), ground, entry).await
+        Member::start(config, &base.shared(), ground, entry).await
     };
     let entered = tokio::select! {
         name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(None) }
@@ -92,8 +94,8 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
     };
     let ended = match entered {
         Ok(Some(mut member)) => {
-            base.open(member.doors(&config));
-            base.tell_addresses(&config);
+            base.open(member.doors(config));
+            base.tell_addresses(config);
             let ended = tokio::select! {
                 name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
                 error = base.broken(&mut forming) => Err(error),

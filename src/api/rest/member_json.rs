@@ -2,8 +2,7 @@
 
 use super::go_json::Json;
 use dkron_core::job::Words;
-use dkron_core::node::Mark;
-use dkron_core::roster::Liveness;
+use dkron_core::node::Liveness;
 
 /// A member to show.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +37,8 @@ pub enum MemberStatus {
 }
 
 impl MemberStatus {
-    /// From a mark in the state. A cordoned or draining node is alive to Dkron's clients.
-    pub fn of(mark: Mark) -> MemberStatus {
-        match mark {
-            Mark::Alive | Mark::Cordoned | Mark::Draining => MemberStatus::Alive,
-            Mark::Failed => MemberStatus::Failed,
-            Mark::Left => MemberStatus::Left,
-        }
-    }
-
-    /// From what gossip knows of a server.
-    pub fn of_server(liveness: Liveness) -> MemberStatus {
+    /// From the state. A cordoned or draining node is alive to Dkron's clients.
+    pub fn of(liveness: Liveness) -> MemberStatus {
         match liveness {
             Liveness::Alive => MemberStatus::Alive,
             Liveness::Failed => MemberStatus::Failed,
@@ -153,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn marks_become_dkrons_words_and_numbers() {
-        let shown = Mark::ALL.map(MemberStatus::of).map(|status| (status.number(), status.word()));
-        assert_eq!(shown, [(1, "alive"), (4, "failed"), (3, "left"), (1, "alive"), (1, "alive")]);
+    fn liveness_becomes_dkrons_words_and_numbers() {
+        let shown = Liveness::ALL.map(MemberStatus::of).map(|status| (status.number(), status.word()));
+        assert_eq!(shown, [(1, "alive"), (4, "failed"), (3, "left")]);
     }
 }

@@ -55,7 +55,7 @@ fn view<'a>(member: &'a NodeRecord, id: &'a str) -> MemberView<'a> {
         address: address.trim_matches(['[', ']']),
         port: port.parse().unwrap_or(0),
         tags: &registration.tags,
-        status: MemberStatus::of(member.mark),
+        status: MemberStatus::of(member.liveness),
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn view<'a>(sighting: &'a Sighting, id: &'a str) -> MemberView<'a> {
         address: address.trim_matches(['[', ']']),
         port: port.parse().unwrap_or(0),
         tags: &server.tags,
-        status: MemberStatus::of_server(sighting.liveness),
+        status: MemberStatus::of(sighting.liveness),
     }
 }
 

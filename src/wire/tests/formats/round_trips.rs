@@ -153,13 +153,14 @@ fn places_on_the_agenda_are_not_written() {
 
 #[test]
 fn a_hello_of_a_newer_protocol_is_refused_by_name() {
-    let said = FromAgent::Hello { cluster: None, registration: values::registration() };
+    let said = FromAgent::Hello { stamp: None, process: 7, registration: values::registration() };
     let mut bytes = delivery::from_agent_to_wire(&said).encode_to_vec();
     // The hello's first field is the protocol, after the tag and the length of the hello itself.
     assert_eq!((bytes[0], bytes[2], bytes[3]), (0x0a, 0x08, 1));
     bytes[3] = 7;
     let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
-    let refused = WireError::UnknownFormat { what: "hello", found: 7, known: delivery::AGENT_PROTOCOL };
+    let refused =
+        WireError::UnknownFormat { what: "agent protocol", found: 7, known: delivery::AGENT_PROTOCOL };
     assert_eq!(delivery::from_agent(message), Err(refused));
 }
 
