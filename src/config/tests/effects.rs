@@ -93,3 +93,15 @@ fn a_reload_takes_what_can_change_and_names_what_needs_a_restart() {
     let broken = machine_with_files(&[], None, &[("/etc/dkron/dkron.yml", "server: [")]);
     assert!(config.reload(&broken).is_err());
 }
+
+#[test]
+fn the_page_on_configuration_has_every_setting_with_its_default() {
+    let page = include_str!("../../../docs/configuration.md");
+    for setting in table::all().filter(|setting| !setting.hidden) {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.name)));
+        let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {}", setting.name));
+        assert!(setting.default.is_empty() || row.contains(setting.default), "the default in: {row}");
+        assert_eq!(row.contains("(not yet)"), setting.unused, "whether it has an effect, in: {row}");
+        assert_eq!(row.contains("| yes |"), setting.live, "whether a reload takes it, in: {row}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 fn with_file(words: &[&str], variables: &[(&str, &str)], text: &str) -> Result<Config, ConfigErrors> {
     let files = [("/etc/dkron/dkron.yml", text)];
     Config::load(flags(words), Vec::new(), &machine_with_files(variables, Some([10, 0, 0, 1]), &files))
@@ -14,7 +16,7 @@ fn good_file(text: &str) -> Config {
 #[test]
 fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
     let file = "rpc-port: 4000\nregion: file\njoin: [c]\ntag: [x=file]\nserver: true\n";
-    let rows: [(&[&str], &[(&str, &str)], &str, [&str; 5]); 4] = [
+    let rows: [(&[&str], Variables<'_>, &str, [&str; 5]); 4] = [
         (&[], &[], "", ["6868", "global", "", "", "false"]),
         (&[], &[], file, ["4000", "file", "c:8946", "x=file", "true"]),
         (
@@ -77,7 +79,7 @@ fn keys_are_read_in_any_case_and_values_in_any_dress() {
 
 #[test]
 fn tags_are_a_map_or_a_list_and_the_list_goes_first() {
-    let rows: [(&str, &[(&str, &str)], &[&str], &str); 7] = [
+    let rows: [(&str, Variables<'_>, &[&str], &str); 7] = [
         ("tags:\n  role: web\n  n: 1\n", &[], &[], "n=1 role=web"),
         ("tags:\n- role: web\n- x: y\n", &[], &[], "role=web x=y"),
         ("tags: {role: web}\ntag: a=b\n", &[], &[], "a=b"),
