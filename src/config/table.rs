@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Text,
     /// Several texts, with commas between them or the flag repeated.
     List,
+    /// Names with texts.
+    Map,
 }
 
 /// One setting.
@@ -32,7 +34,7 @@ pub(super) struct Setting {
     pub(super) hidden: bool,
     /// A change takes effect at a reload.
     pub(super) live: bool,
-    /// Neither flag nor variable.
+    /// No flag; only a map has a variable.
     pub(super) file_only: bool,
     /// Read and checked, and not used by this version: told at start.
     pub(super) unused: bool,
@@ -118,13 +120,35 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
     all().find(|setting| setting.names().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
+/// Settings of Dkron Pro, which Dkron itself passes over, and what their absence means.
+const PRO: [(&str, &str); 13] = [
+    ("username", "anybody who reaches the API may use it"),
+    ("password", "anybody who reaches the API may use it"),
+    ("acl", "anybody who reaches the API may use it"),
+    ("client-cert-auth", "anybody who reaches the API may use it"),
+    ("client-crl-file", "no list of revoked certificates is read"),
+    ("cert-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("key-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("trusted-ca-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("auto-tls", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("disable-http-tls", "the API has no TLS"),
+    ("fast", "there is one kind of log"),
+    ("raft-duration", "every change is on disk before it is acknowledged"),
+    ("federation-mode", "regions do not take over from each other"),
+];
+
+/// What to say of a setting of Dkron Pro.
+pub fn pro_setting(name: &str) -> Option<&'static str> {
+    PRO.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, effect)| *effect)
+}
+
 const NODE: &[Setting] = &[
     switch("server", "false", "Be a server: vote, store jobs, answer the API"),
     text("node-name", "NAME", "the machine's name", "This node's name, unique in the cluster"),
     text("data-dir", "DIRECTORY", "dkron.data", "Where jobs, log and history are kept"),
     text("log-level", "LEVEL", "info", "How much to log: trace, debug, info, warn, error").live(),
     list("tag", "KEY=VALUE", "A tag for targeting jobs at nodes; may be given several times").live(),
-    setting(Kind::Text, "tags", "MAP").live().file_only(),
+    setting(Kind::Map, "tags", "MAP").live().file_only(),
     text("datacenter", "NAME", "dc1", "The datacenter, also the tag `dc`"),
     text(
         "region",
