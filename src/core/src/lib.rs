@@ -23,4 +23,5 @@ pub mod rules;
 pub mod schedule;
 pub mod state;
 pub mod time;
+pub mod voters;
 pub mod wheel;
