@@ -37,7 +37,9 @@ impl<M: Machine> Founding<M> {
         let mut tried: Option<Leading> = None;
         loop {
             let again = |shown: &Leadership| shown.leading.is_some() && shown.leading != tried;
-            let Ok(leading) = self.leadership.wait_for(again).await.map(|shown| shown.leading) else { return };
+            let Ok(leading) = self.leadership.wait_for(again).await.map(|shown| shown.leading) else {
+                return;
+            };
             tried = leading;
             match self.thread.view().await {
                 Ok(view) if M::is_founded(&view.state) => return,

@@ -64,13 +64,23 @@ impl Ground {
     /// # Errors
     /// [`Error`] of the disk.
     pub async fn set_promise(&mut self, promise: Option<Promise>) -> Result<(), Error> {
-        let record = promise::encode(promise.as_ref());
-        write(&self.disk, vec![(Slot::Promise, record)], "writing the promise").await?;
+        store_promise(&self.disk, promise.as_ref()).await?;
         self.promise = promise;
         Ok(())
     }
 
-    /// Makes it a server of this cluster for good; a promise for that cluster is kept by it, in the same step.
+    /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn is_blank(&self) -> Result<bool, Error> {
+        let voted = self.disk.record(Slot::Vote)?.is_some();
+        let purged = self.disk.record(Slot::Purged)?.is_some();
+        Ok(!voted && !purged && self.disk.entries(0..=u64::MAX).next().transpose()?.is_none())
+    }
+
+    /// Makes it a server of this cluster for good. Its promise stays until it is taken back: a crash before the
+    /// log has its first entry must not forget with whom the cluster is to be formed.
     ///
     /// # Errors
     /// [`Error::ForeignCluster`] if it belongs to another one, [`Error::Promised`] if it is promised to another
@@ -84,9 +94,8 @@ impl Ground {
             return Err(Error::Promised { path, promised: promise.cluster, wanted: stamp.cluster });
         }
         let identity = Identity { stamp: Some(stamp), ..self.identity };
-        let records = vec![(Slot::Identity, identity.encode()), (Slot::Promise, promise::encode(None))];
-        write(&self.disk, records, "writing the identity").await?;
-        (self.identity, self.promise) = (identity, None);
+        write(&self.disk, vec![(Slot::Identity, identity.encode())], "writing the identity").await?;
+        self.identity = identity;
         Ok(())
     }
 
@@ -107,6 +116,11 @@ impl Ground {
         drop(disk);
         blocking("raft close", move || end.close()).await.map_err(|_| Error::Stopped)
     }
+}
+
+/// Writes the promise, or that there is none.
+pub(super) async fn store_promise(disk: &Disk, promise: Option<&Promise>) -> Result<(), Error> {
+    write(disk, vec![(Slot::Promise, promise::encode(promise))], "writing the promise").await
 }
 
 async fn write(disk: &Disk, records: Vec<(Slot, Vec<u8>)>, action: &'static str) -> Result<(), Error> {

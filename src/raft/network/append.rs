@@ -47,7 +47,10 @@ enum Event {
 }
 
 /// Opens the pipe.
-pub(super) async fn stream<'s, S>(link: &'s mut Link, input: S) -> Result<BoxStream<'s, Item>, RPCError<Types>>
+pub(super) async fn stream<'s, S>(
+    link: &'s mut Link,
+    input: S,
+) -> Result<BoxStream<'s, Item>, RPCError<Types>>
 where
     S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
 {

@@ -65,8 +65,10 @@ struct Exchange {
     stamp: Stamp,
     addresses: Addresses,
     /// The open lines, each with the address that it goes to. Three for every server ever met.
-    lines: Mutex<BTreeMap<(NodeId, Line), (Arc<str>, Channel)>>,
+    lines: Mutex<Lines>,
 }
+
+type Lines = BTreeMap<(NodeId, Line), (Arc<str>, Channel)>;
 
 /// The way to one peer.
 pub(crate) struct Link {
@@ -141,13 +143,10 @@ impl Link {
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(failed(&status)),
-            Err(_) => Err(Timeout {
-                action,
-                id: ServerId(self.exchange.own),
-                target: self.target,
-                timeout: limit,
+            Err(_) => {
+                Err(Timeout { action, id: ServerId(self.exchange.own), target: self.target, timeout: limit }
+                    .into())
             }
-            .into()),
         }
     }
 
@@ -201,7 +200,10 @@ impl RaftNetworkV2<Types> for Link {
         &'s mut self,
         input: S,
         option: RPCOption,
-    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>>
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>, RPCError<Types>>,
+    >
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + Send + Unpin + 'static,
     {

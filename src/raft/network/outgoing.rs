@@ -59,8 +59,7 @@ pub(super) async fn send(
     tracing::info!(target = %link.target, index = name.last.index, size = name.size, offset, "sending a snapshot");
     let handed_over = Arc::new(AtomicU64::new(offset));
     let head = link.head();
-    let sending =
-        Sending { head, name, vote, file, offset, handed_over: handed_over.clone(), ended: false };
+    let sending = Sending { head, name, vote, file, offset, handed_over: handed_over.clone(), ended: false };
     let mut call = std::pin::pin!(client.snapshot(parts(sending)));
     loop {
         let before = handed_over.load(Ordering::Relaxed);

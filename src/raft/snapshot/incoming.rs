@@ -90,8 +90,7 @@ impl<M: Machine> Incoming<M> {
     }
 
     fn begin(&self, name: &SnapshotName, number: u64) -> Result<Receiving, Error> {
-        let path =
-            self.shelf.receiving(&format!("{}-{}.{number}", name.last.leader.term, name.last.index));
+        let path = self.shelf.receiving(&format!("{}-{}.{number}", name.last.leader.term, name.last.index));
         let file = File::create(&path).map_err(Error::file(&path, "creating"))?;
         Ok(Receiving { name: *name, path, file, offset: 0 })
     }

@@ -3,7 +3,19 @@
 use super::{Tally, options, until_free};
 use crate::raft::{Error, Raft, open};
 use dkron_core::bootstrap::Promise;
+use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
+use std::collections::BTreeSet;
+
+fn promise(set: BTreeSet<NodeId>) -> Promise {
+    let founder = Founding {
+        cluster: ClusterId(7),
+        incarnation: Incarnation(1),
+        default_zone: "UTC".into(),
+        zone_data: "2026a".into(),
+    };
+    Promise { cluster: ClusterId(7), initialiser: NodeId(2), set, founder, withdrawn: false }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
@@ -11,8 +23,7 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
     let mut ground = open(folder.path(), None).await.expect("opened");
     let own = ground.identity();
     assert_eq!((own.stamp, ground.promise()), (None, None));
-    let promise =
-        Promise { cluster: ClusterId(7), initialiser: NodeId(2), set: [own.server, NodeId(2)].into() };
+    let promise = promise([own.server, NodeId(2)].into());
     ground.set_promise(Some(promise.clone())).await.expect("promised");
     ground.close().await.expect("closed");
 
@@ -23,18 +34,18 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
     assert!(matches!(refused, Some(Error::Promised { .. })), "{refused:?}");
     let right = Stamp { cluster: ClusterId(7), ..wrong };
     ground.adopt(right).await.expect("adopted");
-    assert_eq!((ground.identity().stamp, ground.promise()), (Some(right), None));
     ground.close().await.expect("closed");
 
     let ground = open(folder.path(), None).await.expect("opened again");
-    assert_eq!((ground.identity().stamp, ground.promise()), (Some(right), None));
+    assert_eq!((ground.identity().stamp, ground.promise()), (Some(right), Some(&promise)));
+    assert!(ground.is_blank().expect("read"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_is_taken_back_and_without_a_cluster_nothing_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut ground = open(folder.path(), None).await.expect("opened");
-    ground.set_promise(Some(Promise::default())).await.expect("promised");
+    ground.set_promise(Some(promise([NodeId(2)].into()))).await.expect("promised");
     ground.set_promise(None).await.expect("taken back");
     ground.close().await.expect("closed");
     let ground = open(folder.path(), None).await.expect("opened again");

@@ -267,7 +267,10 @@ pub fn snapshot_part(message: service::SnapshotPart) -> Result<(Head, SnapshotPa
     }
     let head = head(name.head.take())?;
     let vote = vote_from_proto(message.vote)?;
-    Ok((head, SnapshotPart { name: snapshot_name(name)?, vote, offset: message.offset, bytes: message.bytes }))
+    Ok((
+        head,
+        SnapshotPart { name: snapshot_name(name)?, vote, offset: message.offset, bytes: message.bytes },
+    ))
 }
 
 /// The message that says that a snapshot is in place.
