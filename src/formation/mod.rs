@@ -12,7 +12,7 @@ mod service;
 
 pub use seek::{SeekError, seek};
 
-use crate::clock;
+use crate::clock::steady;
 use crate::net::Channels;
 use crate::raft::{self, Promises};
 use calls::Heard;
@@ -21,7 +21,6 @@ use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, NodeId, Stamp};
 use dkron_core::limits;
 use dkron_core::roster::Roster;
-use dkron_core::time::Time;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -93,7 +92,7 @@ impl Formation {
         let inner = Inner {
             own: id,
             region,
-            forming: Mutex::new(Forming::new(own, stage, promise, now())),
+            forming: Mutex::new(Forming::new(own, stage, promise, steady())),
             promises,
             roster,
             channels,
@@ -155,7 +154,7 @@ impl Formation {
 
     fn plan(&self, draft: &Founding) -> Plan {
         let roster = self.inner.roster.borrow().clone();
-        self.forming().step(&roster, draft, now())
+        self.forming().step(&roster, draft, steady())
     }
 
     async fn carry_out(
@@ -188,14 +187,14 @@ impl Formation {
     /// Puts a promise, or none, on the disk.
     async fn store(&self, promise: Option<Promise>) -> Result<(), raft::Error> {
         self.inner.promises.set(promise).await?;
-        self.forming().on_stored(now());
+        self.forming().on_stored(steady());
         Ok(())
     }
 
     fn hear(&self, heard: Heard) {
         let mut forming = self.forming();
         match heard {
-            Heard::Answer(peer, hello, answer) => forming.on_answer(peer, &hello, answer, now()),
+            Heard::Answer(peer, hello, answer) => forming.on_answer(peer, &hello, answer, steady()),
             Heard::Verdict(peer, cluster, verdict) => forming.on_verdict(peer, cluster, verdict),
         }
     }
@@ -224,9 +223,4 @@ impl Formation {
     fn forming(&self) -> MutexGuard<'_, Forming> {
         self.inner.forming.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Waits and silences are timed on the boot clock, which nobody sets.
-fn now() -> Time {
-    Time::from_nanos(clock::boot().nanos())
 }

@@ -64,6 +64,16 @@ impl Ground {
         Promises { disk: self.disk.clone() }
     }
 
+    /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn is_blank(&self) -> Result<bool, Error> {
+        let voted = self.disk.record(Slot::Vote)?.is_some();
+        let purged = self.disk.record(Slot::Purged)?.is_some();
+        Ok(!voted && !purged && self.disk.entries(0..=u64::MAX).next().transpose()?.is_none())
+    }
+
     /// Makes it a server of this cluster for good. A promise stays until the cluster is founded: until then the
     /// other members may ask for it.
     ///
