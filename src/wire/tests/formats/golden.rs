@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// The value has the file's bytes, and the file's bytes are read as the value.
-fn check<T: Debug + PartialEq>(name: &str, value: T, bytes: Vec<u8>, decode: impl Fn(&[u8]) -> T) {
+pub(crate) fn check<T: Debug + PartialEq>(name: &str, value: T, bytes: Vec<u8>, decode: impl Fn(&[u8]) -> T) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.bin"));
     if std::env::var_os("REGENERATE").is_some() && !path.exists() {
         fs::write(&path, &bytes).expect("file is written");

@@ -3,6 +3,7 @@
 //! One binary, because each would link the same code again.
 
 mod any_of;
+mod consensus;
 mod golden;
 mod hostile;
 mod round_trips;
