@@ -4,7 +4,7 @@
 //! promises must be on the disk by then.
 
 use super::error::Error;
-use super::log::disk::{Disk, DiskEnd};
+use super::log::disk::{Disk, DiskEnd, Force};
 use super::log::identity::{Identity, refuse_dkron};
 use super::log::keys::Slot;
 use super::log::promise;
@@ -27,9 +27,18 @@ pub struct Ground {
 /// # Errors
 /// [`Error`]: the directory is Dkron's, another server's, in use or damaged.
 pub async fn open(data_dir: &Path, server: Option<NodeId>) -> Result<Ground, Error> {
+    open_with(data_dir, server, |force| force).await
+}
+
+/// The same with something around the forcing of bytes to the disk: a test makes it slow.
+pub(super) async fn open_with(
+    data_dir: &Path,
+    server: Option<NodeId>,
+    around: impl FnOnce(Force) -> Force + Send + 'static,
+) -> Result<Ground, Error> {
     refuse_dkron(data_dir)?;
     let path = data_dir.join("raft");
-    let opening = blocking("raft open", move || Disk::open(&path));
+    let opening = blocking("raft open", move || Disk::open_with(&path, around));
     let (disk, thread) = opening.await.map_err(|_| Error::Stopped)??;
     let end = disk.end(thread);
     let promise = promise::read(&disk)?;

@@ -113,12 +113,8 @@ impl DiskEnd {
 }
 
 impl Disk {
-    /// Opens or creates the database in `path`, with its files and folders on the disk.
-    pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
-        Disk::open_with(path, |force| force)
-    }
-
-    /// The same with something around the forcing of bytes to the disk: a test makes it fail.
+    /// Opens or creates the database in `path`, with its files and folders on the disk, and with something around
+    /// the forcing of bytes to it.
     pub(crate) fn open_with(
         path: &Path,
         around: impl FnOnce(Force) -> Force,
@@ -157,6 +153,12 @@ impl Disk {
             .spawn(move || writer.run(writes))
             .map_err(Error::file(path, "starting the writer"))?;
         Ok((Disk { database, queue, path: path.into() }, DiskThread(thread)))
+    }
+
+    /// The same with nothing around it.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
+        Disk::open_with(path, |force| force)
     }
 
     /// Queues a write; waits only while the queue is full.

@@ -111,3 +111,44 @@ async fn a_leader_that_is_cut_off_confirms_nothing_and_the_others_go_on() {
     let confirmed = within("a confirmed view", cluster.raft(new).view_confirmed()).await;
     assert!(confirmed.expect("it leads").state.has(77));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_keeps_its_followers_while_their_disks_do_not_answer() {
+    let cluster = Cluster::formed(3).await;
+    cluster.write(0..10).await;
+    let leader = cluster.leader().await;
+    let term = cluster.raft(leader).leader().borrow().leading.expect("it leads").term;
+    let followers = [0, 1, 2].into_iter().filter(|number| *number != leader);
+    followers.clone().for_each(|number| cluster.sites[number].brake.set(true));
+    let waiting = {
+        let raft = cluster.raft(leader).clone();
+        spawn("write", async move { raft.commit(Priority::Write, command(10)).await })
+    };
+    // Entries are on their way to disks that take none: heartbeats are answered all the same.
+    let began = crate::clock::monotonic();
+    while began.elapsed() < QUIET {
+        within("a confirmation", cluster.raft(leader).confirm()).await.expect("it leads");
+    }
+    assert!(!waiting.is_finished(), "nothing is acknowledged that no quorum has on its disks");
+    followers.for_each(|number| cluster.sites[number].brake.set(false));
+    let last = within("the write", waiting).await.expect("no panic").expect("committed").index;
+    assert_eq!(cluster.raft(leader).leader().borrow().leading.expect("it leads").term, term);
+    cluster.agree(last).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_after_an_entry_is_the_same_everywhere() {
+    let cluster = Cluster::formed(3).await;
+    let leader = cluster.leader().await;
+    let mut request = 0;
+    while cluster.raft(leader).advanced().borrow().last_digest().is_none_or(|(index, _)| index == 0) {
+        cluster.write(request..request + 32).await;
+        request += 32;
+    }
+    let (index, digest) = cluster.raft(leader).advanced().borrow().last_digest().expect("one is remembered");
+    for number in 0..3 {
+        let mark = cluster.view_at(number, index).await.mark;
+        assert_eq!(mark.digest_at(index), Some(digest));
+        assert_eq!(mark.digest_at(index + 1), None);
+    }
+}

@@ -8,6 +8,7 @@ mod refusals;
 mod snapshots;
 
 use super::{Tally, command, options};
+use crate::raft::ground::open_with;
 use crate::raft::machine::Machine;
 use crate::raft::{Blank, Calls, Error, Options, Peer, Priority, Raft, SnapshotRule, View, open};
 use crate::task::{CancellationToken, spawn};
@@ -15,7 +16,7 @@ use dkron_core::command::Reply;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use gate::Gate;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -43,7 +44,28 @@ pub(super) struct Site {
     pub(super) id: NodeId,
     /// What it knows of where the others are.
     addresses: watch::Sender<Arc<BTreeMap<NodeId, Arc<str>>>>,
+    /// Holds what its disk forces, while it is set.
+    brake: Arc<Brake>,
     running: Option<Running>,
+}
+
+/// A disk that does not answer.
+#[derive(Default)]
+struct Brake {
+    held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Brake {
+    fn set(&self, held: bool) {
+        *self.held.lock().expect("no panic") = held;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let held = self.held.lock().expect("no panic");
+        drop(self.changed.wait_while(held, |held| *held).expect("no panic"));
+    }
 }
 
 struct Running {
@@ -74,7 +96,8 @@ impl Cluster {
             ground.adopt(STAMP).await.expect("adopted");
             let id = ground.identity().server;
             ground.close().await.expect("closed");
-            sites.push(Site { folder, id, addresses: watch::channel(Arc::default()).0, running: None });
+            let addresses = watch::channel(Arc::default()).0;
+            sites.push(Site { folder, id, addresses, brake: Arc::default(), running: None });
         }
         let nowhere = |(number, site): (usize, &Site)| {
             (
@@ -116,7 +139,16 @@ impl Cluster {
     /// Starts one on what its disk has.
     pub(super) async fn start(&mut self, number: usize) {
         let site = &self.sites[number];
-        let ground = super::until_free(|| open(site.folder.path(), Some(site.id))).await.expect("opened");
+        let opening = || {
+            let brake = site.brake.clone();
+            open_with(site.folder.path(), Some(site.id), |mut force| {
+                Box::new(move || {
+                    brake.pass();
+                    force()
+                })
+            })
+        };
+        let ground = super::until_free(opening).await.expect("opened");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (cell, stop) = (Arc::new(OnceLock::new()), CancellationToken::new());
