@@ -5,6 +5,7 @@
 //! the exit code: 1 when the command failed, 2 when it was asked the wrong way.
 
 mod agent;
+mod bench;
 mod check_ledger;
 mod schedule;
 mod supervise;
@@ -58,6 +59,8 @@ enum Command {
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise
     CheckLedger(check_ledger::CheckLedger),
+    /// Measure what a node does, beside what the machine itself does
+    Bench(Box<bench::Options>),
     /// Print name, version and protocol
     Version,
     /// Run jobs for an agent, and outlive it
@@ -89,6 +92,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Agent(command)) => command.run(problems),
         Some(Command::Schedule(command)) => command.run(),
         Some(Command::CheckLedger(command)) => command.run(),
+        Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),
         Some(Command::Supervise(command)) => command.run(),
     }
