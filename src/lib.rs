@@ -14,7 +14,7 @@
 //! - [`executor`]: how work runs: shell, http
 //! - [`config`]: flags and environment become one checked `Config`
 //! - [`net`]: the only owner of listeners and dials
-//! - [`telemetry`]: the set-up of tracing
+//! - [`telemetry`]: the set-up of tracing, the counters
 //! - [`task`]: the only spawner
 //! - [`clock`]: the only reader of the clocks
 //!

@@ -8,6 +8,7 @@ use super::folder::{Folder, private};
 use super::frames::{self, End};
 use super::identity;
 use crate::clock;
+use crate::telemetry::counters;
 use dkron_core::ids::{JournalId, Stamp};
 use dkron_core::journal::Record;
 use dkron_wire::WireError;
@@ -245,6 +246,8 @@ impl Writer {
             thread::sleep(RETRY);
         }
         self.file.sync_data()?;
+        counters::JOURNAL_SYNCS.add(1);
+        counters::JOURNAL_BYTES.add(buffer.len() as u64);
         self.length += buffer.len() as u64;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! the exit code: 1 when the command failed, 2 when it was asked the wrong way.
 
 mod agent;
+mod bench;
 mod check_ledger;
 mod completion;
 mod config;
@@ -67,6 +68,8 @@ enum Command {
     Keygen,
     /// Print what a shell needs to complete this program's words
     Completion(completion::Completion),
+    /// Measure what a node does, beside what the machine itself does
+    Bench(Box<bench::Options>),
     /// Print name, version and protocol
     Version,
     /// Run jobs for an agent, and outlive it
@@ -101,6 +104,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Config(command)) => command.run(problems),
         Some(Command::Keygen) => keygen::run(),
         Some(Command::Completion(command)) => command.run(),
+        Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),
         Some(Command::Supervise(command)) => command.run(),
     }

@@ -7,8 +7,9 @@ use crate::api::rest::member_json::{MemberStatus, MemberView, encode_leader, enc
 use crate::api::rest::replies::{encode_health, encode_is_leader, encode_paused};
 use crate::api::rest::status_json::{StatusView, encode_status};
 use crate::app::cluster::{Member, gone};
+use crate::telemetry::counters;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dkron_core::command::Scope;
 
@@ -94,6 +95,12 @@ fn held(held: bool, pretty: bool) -> Vec<u8> {
 /// As Dkron: the process answers.
 pub(super) async fn health() -> Response {
     json(StatusCode::OK, encode_health())
+}
+
+/// What is counted, as Prometheus reads it.
+pub(super) async fn metrics() -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, counters::exposition()).into_response()
 }
 
 /// The process is alive and its state can be read.
