@@ -5,7 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "measures")]
 
-use dkron::raft::{Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
+use dkron::raft::{self, Blank, Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command};
 use dkron_core::execution::HistoryRow;
@@ -25,19 +25,21 @@ async fn start(path: &Path) -> Raft<Ledger> {
             synced.send_replace(turn.last().map_or(0, |applied| applied.index));
         }
     });
+    let mut ground = raft::open(path, None).await.expect("opened");
+    ground.adopt(ground.new_stamp().expect("random")).await.expect("adopted");
+    let peer = Peer { name: "one".into(), address: "127.0.0.1:8946".into() };
+    let (_, addresses) = watch::channel(Arc::default());
     let options = Options {
-        data_dir: path.to_path_buf(),
-        peer: Peer { name: "one".into(), address: "127.0.0.1:8946".into() },
-        server: None,
-        stamp: None,
-        founder: Some(Founder { default_zone: "UTC".into(), zone_data: "2026a".into() }),
+        blank: Blank::Found([(ground.identity().server, peer)].into()),
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        addresses,
         multiplier: 1,
         snapshots: SnapshotRule::default(),
         clock: Arc::new(dkron::clock::wall),
         history,
         history_synced,
     };
-    Raft::start(options).await.expect("started")
+    Raft::start(ground, options).await.expect("started")
 }
 
 async fn write(raft: Raft<Ledger>, mut request: u128, step: u128, until: Instant) -> Vec<Duration> {

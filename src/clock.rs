@@ -20,6 +20,12 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// The runtime's clock, on which its timers run: a test may stop it and let hours pass at once.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+pub fn runtime() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// Time since the machine started, its sleep included: what leases are timed on.
 pub fn boot() -> Span {
     let time = clock_gettime(ClockId::Boottime);

@@ -11,17 +11,23 @@ mod error;
 pub mod executions;
 pub mod jobs;
 pub mod restore;
+mod submit;
+pub mod waiting;
 
 pub use error::{Error, Kind};
 
 use crate::clock;
 use crate::dispatch::Live;
 use crate::history::History;
-use crate::raft::{Priority, Raft, View};
+use crate::net::Channels;
+use crate::raft::{Raft, View};
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Command, Reply};
-use dkron_core::ids::{JobUid, RequestId};
+use dkron_core::ids::RequestId;
+use dkron_core::roster::Roster;
 use dkron_core::time::Time;
+use std::sync::Arc;
+use submit::Way;
+use tokio::sync::watch;
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
@@ -29,25 +35,23 @@ pub struct App {
     raft: Raft<Ledger>,
     history: History,
     live: Live,
+    way: Way,
 }
 
 impl App {
-    /// The use cases over these rooms.
-    pub fn new(raft: Raft<Ledger>, history: History, live: Live) -> App {
-        App { raft, history, live }
+    /// The use cases over these rooms; `roster` says where other servers take calls.
+    pub fn new(
+        raft: Raft<Ledger>,
+        history: History,
+        live: Live,
+        roster: watch::Receiver<Arc<Roster>>,
+    ) -> App {
+        App { raft, history, live, way: Way { roster, channels: Channels::default() } }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.
     async fn view(&self) -> Result<View<Ledger>, Error> {
         Ok(self.raft.view().await?)
-    }
-
-    /// Proposes a client's wish. The same request id within ten minutes is answered as before.
-    async fn propose(&self, priority: Priority, request: RequestId, action: Action) -> Result<Reply, Error> {
-        match self.raft.propose(priority, Command { request: Some(request), action }).await? {
-            Reply::Refused(refusal) => Err(refusal.into()),
-            reply => Ok(reply),
-        }
     }
 
     fn now(&self) -> Time {
@@ -66,8 +70,4 @@ fn random() -> Result<u128, Error> {
 /// A request id for a client that gave none.
 fn fresh_request() -> Result<RequestId, Error> {
     random().map(RequestId)
-}
-
-fn fresh_uid() -> Result<JobUid, Error> {
-    random().map(JobUid)
 }

@@ -8,12 +8,14 @@
 //! - Fails: a directory of Dkron, of another cluster or server, or with damage, is refused by name at the
 //!   start; a disk that fails later ends consensus here, and the other servers go on.
 //!
-//! Reading order: `type_config` (the names), `proposer` and `batching` (in), `log` (down), `state_machine` and
-//! `state_thread` (out), `snapshot` (again).
+//! Reading order: `type_config` (the names), `ground` and `start` (up), `proposer` and `batching` (in), `log`
+//! (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again).
 
 pub mod batching;
 mod codec;
 mod error;
+mod founding;
+mod ground;
 mod knobs;
 mod leadership;
 mod ledger;
@@ -32,22 +34,27 @@ mod tests;
 
 pub use batching::Priority;
 pub use error::Error;
+pub use founding::Founder;
+pub use ground::{Ground, Promises, open};
 pub use leadership::{Leadership, Leading};
 pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
+pub use network::{Addresses, Calls};
 pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
-pub use start::{Founder, Options};
+pub use start::{Blank, Options};
 pub use state_thread::{Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
-use crate::task;
+use crate::task::{self, CancellationToken};
 use dkron_core::command::{Command, Reply};
+use dkron_core::ids::Stamp;
+use dkron_wire::consensus::service::ConsensusServer;
 use log::disk::DiskEnd;
 use proposer::Door;
-use snapshot::Request;
+use snapshot::{Incoming, Request};
 use state_machine::{Fold, ThreadHandle};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 use type_config::Types;
@@ -68,11 +75,15 @@ impl<M: Machine> Clone for Raft<M> {
 
 struct Inner<M: Machine> {
     identity: Identity,
+    stamp: Stamp,
     consensus: Consensus<M>,
     door: Arc<Door>,
     thread: ThreadHandle<M>,
+    incoming: Arc<Incoming<M>>,
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
+    /// Ends what peers have open here.
+    hang_up: CancellationToken,
     running: Mutex<Option<Running>>,
 }
 
@@ -147,12 +158,24 @@ impl<M: Machine> Raft<M> {
         receiver.await.unwrap_or(Err(Error::Stopped))
     }
 
+    /// What the other servers call, for whoever serves calls. [`Calls::service`] is the one for a consensus that
+    /// is not started yet.
+    pub fn service(&self) -> ConsensusServer<Calls<M>> {
+        Calls::service(Arc::new(OnceLock::from(self.clone())))
+    }
+
+    /// Ends the streams that peers have open here, so that a server of calls need not wait for them.
+    pub fn hang_up(&self) {
+        self.inner.hang_up.cancel();
+    }
+
     /// Ends the room: nothing more is taken, what is in flight comes down, the disk is closed. Later calls
     /// return at once.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(running) = running else { return Ok(()) };
         self.inner.door.close();
+        self.hang_up();
         // What is in flight may never come down without a quorum; then its callers are told "unknown".
         let last_answers = tokio::time::timeout(start::LAST_ANSWERS, running.proposer);
         if last_answers.await.is_err() {

@@ -4,11 +4,13 @@
 //! membership are arguments. What runs when is decided by this crate alone.
 
 pub mod apply;
+pub mod bootstrap;
 pub mod command;
 pub mod delivery;
 pub mod duration;
 pub mod execution;
 pub mod ids;
+pub mod intent;
 pub mod job;
 pub mod journal;
 pub mod jump;
@@ -22,4 +24,5 @@ pub mod rules;
 pub mod schedule;
 pub mod state;
 pub mod time;
+pub mod voters;
 pub mod wheel;

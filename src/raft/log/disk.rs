@@ -42,12 +42,10 @@ pub(crate) enum Write {
         /// Answered on the disk.
         done: Done,
     },
-    /// One of the single records, on the disk before it is answered.
-    Record {
-        /// Which.
-        slot: Slot,
-        /// Its bytes.
-        bytes: Vec<u8>,
+    /// Some of the single records, in one step, on the disk before it is answered.
+    Records {
+        /// Which, and their bytes.
+        records: Vec<(Slot, Vec<u8>)>,
         /// Answered on the disk.
         done: Done,
     },
@@ -166,9 +164,9 @@ impl Disk {
         self.queue.send(write).await.map_err(|_| Error::Stopped.into_io())
     }
 
-    /// Writes one of the single records and waits until it is on the disk.
-    pub(crate) async fn write_record(&self, slot: Slot, bytes: Vec<u8>) -> io::Result<()> {
-        self.write_through(|done| Write::Record { slot, bytes, done }).await
+    /// Writes some of the single records in one step and waits until they are on the disk.
+    pub(crate) async fn write_records(&self, records: Vec<(Slot, Vec<u8>)>) -> io::Result<()> {
+        self.write_through(|done| Write::Records { records, done }).await
     }
 
     /// Queues a write and waits until it is on the disk.
@@ -285,8 +283,10 @@ impl Writer {
                 }
                 round.waiting.push(done);
             }
-            Write::Record { slot, bytes, done } => {
-                round.put(slot.key().to_vec(), bytes);
+            Write::Records { records, done } => {
+                for (slot, bytes) in records {
+                    round.put(slot.key().to_vec(), bytes);
+                }
                 round.waiting.push(done);
             }
             Write::Note { slot, bytes } => round.put(slot.key().to_vec(), bytes),
