@@ -1,7 +1,7 @@
 //! `dkron agent`: starts a node.
 
 use super::Failure;
-use crate::config::{AgentFlags, Config, Problem, Surroundings, nearest, pro_setting};
+use crate::config::{AgentFlags, Config, Problem, Surroundings, is_secret, nearest, pro_setting};
 use anyhow::Context;
 use clap::CommandFactory;
 use std::ffi::OsString;
@@ -51,11 +51,20 @@ pub(super) fn set_unknown_flags_aside(words: Vec<OsString>) -> (Vec<OsString>, V
                     let value = words.next_if(is_value);
                     problem.value = value.map_or(String::new(), |value| value.to_string_lossy().into_owned());
                 }
+                if is_near_secret(&problem, &known) {
+                    problem.value.clear();
+                }
                 problems.push(problem);
             }
         }
     }
     (kept, problems)
+}
+
+/// Whether a mistyped flag was meant for a secret: its value is not shown either.
+fn is_near_secret(problem: &Problem, known: &[String]) -> bool {
+    let name = problem.origin.trim_start_matches('-');
+    is_secret(name) || nearest(name, known.iter().map(String::as_str)).is_some_and(is_secret)
 }
 
 /// The long names of all flags, aliases and `--help` included.
@@ -76,8 +85,8 @@ fn unknown_flag(word: &str, known: &[String]) -> Option<Problem> {
     if known.iter().any(|known| known == name) {
         return None;
     }
-    let known = known.iter().map(String::as_str);
-    let hint = match (pro_setting(name), nearest(name, known)) {
+    let near = nearest(name, known.iter().map(String::as_str));
+    let hint = match (pro_setting(name), near) {
         (Some(effect), _) => format!("it is one of Dkron Pro; {effect}"),
         (None, Some(near)) => format!("did you mean --{near}?"),
         (None, None) => "`dkron agent --help` lists the known ones".to_owned(),
@@ -111,6 +120,10 @@ mod tests {
         assert!(aside("dkron agent --help").1.is_empty());
         assert!(aside("dkron config check --strict --config x --bind y").1.is_empty());
         assert_eq!(aside("dkron config check --sever").1.len(), 1);
+        let (_, problems) = aside("dkron agent --encrpt KEY --mail-pasword=WORD --password WORD");
+        assert!(
+            problems.len() == 3 && !problems.concat().contains("KEY") && !problems.concat().contains("WORD")
+        );
         let (_, problems) = aside("dkron agent --acl");
         assert_eq!(
             problems[0],

@@ -34,7 +34,7 @@ pub use flags::AgentFlags;
 pub use reload::Reload;
 pub use show::Shown;
 pub use surroundings::{Lookup, ReadFile, Surroundings};
-pub use table::pro_setting;
+pub use table::{is_secret, pro_setting};
 pub use template::{InterfaceAddress, InterfaceFlags};
 pub use values::{
     Gossip, GossipKey, Join, JoinEntry, Mail, Membership, Notices, Observation, Profile, Secret, Tls, Webhook,

@@ -136,7 +136,8 @@ impl Raw {
             (Kind::Switch | Kind::Text, Content::Text(text)) => vec![typed(text)],
             (Kind::List, Content::Text(text)) => parts(setting, &text).into_iter().map(typed).collect(),
             (Kind::List, Content::List(items)) => {
-                items.into_iter().filter_map(|item| self.text(&place.at(item.line), item)).collect()
+                let texts = items.into_iter().filter_map(|item| self.text(&place.at(item.line), item));
+                texts.filter(|typed| !typed.value.trim().is_empty()).collect()
             }
             (Kind::Map, Content::Map(entries)) => self.map(place, entries),
             // Dkron documents tags as a list of maps, too.
@@ -166,13 +167,13 @@ impl Raw {
         }
     }
 
-    /// The pairs of a map as `name=value`. Names become lower-case, as in Dkron; where that changes one, it
-    /// is told.
+    /// The pairs of a map as `name=value`. Names in a file become lower-case, as in Dkron; where that changes
+    /// one, it is told.
     fn map(&mut self, place: &Place<'_>, entries: Vec<Entry>) -> Vec<Typed> {
         let mut typed = Vec::new();
         for Entry { key, value } in entries {
             let origin = place.at(value.line);
-            let lower = key.to_lowercase();
+            let lower = if place.is_variable() { key.clone() } else { key.to_lowercase() };
             if lower != key {
                 self.warnings.push(format!(
                     "{origin}: the tag '{key}' is read as '{lower}', as in Dkron; write it as `tag` to keep its case"
@@ -204,9 +205,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    fn is_variable(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
+
     fn at(&self, line: usize) -> String {
         let Place { path, key } = self;
-        match (path.as_os_str().is_empty(), line) {
+        match (self.is_variable(), line) {
             (true, _) => (*key).to_owned(),
             (false, 0) => format!("{}: {key}", path.display()),
             (false, _) => format!("{}:{line}: {key}", path.display()),
@@ -234,7 +239,7 @@ fn flag(setting: &Setting, flags: &AgentFlags) -> Option<Vec<Typed>> {
     let typed = |value: String| Typed { origin: origin.clone(), value };
     let given = flags.given(setting.name)?.iter();
     Some(match setting.kind {
-        Kind::List => given.flat_map(|text| words::split_list(text)).map(typed).collect(),
+        Kind::List => given.flat_map(|text| filled(words::split_list(text))).map(typed).collect(),
         _ => given.cloned().map(typed).collect(),
     })
 }
@@ -243,8 +248,14 @@ fn flag(setting: &Setting, flags: &AgentFlags) -> Option<Vec<Typed>> {
 fn parts(setting: &Setting, text: &str) -> Vec<String> {
     match setting.name {
         "tag" => text.split_whitespace().map(str::to_owned).collect(),
-        _ => words::split_list(text),
+        _ => filled(words::split_list(text)),
     }
+}
+
+/// An empty text is an empty list, as in Dkron: start scripts pass on variables that may be unset.
+fn filled(mut parts: Vec<String>) -> Vec<String> {
+    parts.retain(|part| !part.trim().is_empty());
+    parts
 }
 
 /// `DKRON_RPC_PORT` for `rpc-port`.

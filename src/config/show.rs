@@ -178,13 +178,14 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 }
 
 /// In Go's notation, as it is written: `1h30m`, `1.5s`, `0s`.
-fn duration(length: Duration) -> String {
+pub(super) fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
     let rest = length - Duration::from_secs(hours * 3_600 + minutes * 60);
     let part = |count: u64, unit: &str| if count > 0 { format!("{count}{unit}") } else { String::new() };
     let rest = match rest.is_zero() && length >= Duration::from_secs(60) {
         true => String::new(),
+        false if rest.is_zero() => "0s".to_owned(),
         false => format!("{rest:?}"),
     };
     format!("{}{}{rest}", part(hours, "h"), part(minutes, "m"))
@@ -196,8 +197,14 @@ mod tests {
 
     #[test]
     fn durations_are_shown_as_they_are_written() {
-        let rows =
-            [(0, "0ns"), (30_000, "30s"), (600_000, "10m"), (86_400_000, "24h"), (5_401_500, "1h30m1.5s")];
+        let rows = [
+            (0, "0s"),
+            (500, "500ms"),
+            (30_000, "30s"),
+            (600_000, "10m"),
+            (86_400_000, "24h"),
+            (5_401_500, "1h30m1.5s"),
+        ];
         for (millis, expected) in rows {
             assert_eq!(duration(Duration::from_millis(millis)), expected);
         }

@@ -137,6 +137,11 @@ const PRO: [(&str, &str); 13] = [
     ("federation-mode", "regions do not take over from each other"),
 ];
 
+/// Whether the value under a name must not be shown; names of Dkron Pro, of which some are, are taken for it.
+pub fn is_secret(name: &str) -> bool {
+    find(name).is_some_and(|setting| setting.secret) || pro_setting(name).is_some()
+}
+
 /// What to say of a setting of Dkron Pro.
 pub fn pro_setting(name: &str) -> Option<&'static str> {
     PRO.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, effect)| *effect)

@@ -8,6 +8,7 @@ use super::address::{self, HostPort};
 use super::error::{ConfigErrors, Problem};
 use super::flags::AgentFlags;
 use super::raw::{Raw, Typed};
+use super::show;
 use super::surroundings::Surroundings;
 use super::table;
 use super::words::parse_bool;
@@ -162,7 +163,10 @@ impl<'a> Reader<'a> {
             let span = parse_duration(text.trim()).map_err(|error| error.to_string())?;
             let value = u64::try_from(span.nanos()).map(Duration::from_nanos).ok();
             let value = value.filter(|value| range.contains(value));
-            value.ok_or_else(|| format!("is not a duration from {:?} to {:?}", range.start(), range.end()))
+            value.ok_or_else(|| {
+                let [first, last] = [range.start(), range.end()].map(|length| show::duration(*length));
+                format!("is not a duration from {first} to {last}")
+            })
         });
         value.unwrap_or(default)
     }

@@ -104,7 +104,10 @@ impl Reader<'_> {
     /// the bound one, and loopback is allowed: such a node talks to itself only.
     pub(super) fn advertise(&mut self, bind: SocketAddr) -> HostPort {
         let surroundings = self.surroundings;
-        let advertise = self.read("advertise-addr", |text| peer(&surroundings.expand(text)?, bind.port()));
+        // Dkron's default is the empty text, and so a start script may well give it.
+        let given = self.optional("advertise-addr").is_some();
+        let read = |text: &str| peer(&surroundings.expand(text)?, bind.port());
+        let advertise = if given { self.read("advertise-addr", read) } else { None };
         advertise.unwrap_or_else(|| {
             let ip: IpAddr = match bind.ip().is_unspecified() {
                 true => surroundings.private_address().unwrap_or(Ipv4Addr::LOCALHOST.into()),

@@ -83,7 +83,7 @@ fn tags_are_a_map_or_a_list_and_the_list_goes_first() {
         ("tags:\n  role: web\n  n: 1\n", &[], &[], "n=1 role=web"),
         ("tags:\n- role: web\n- x: y\n", &[], &[], "role=web x=y"),
         ("tags: {role: web}\ntag: a=b\n", &[], &[], "a=b"),
-        ("tags: {role: web}\n", &[("DKRON_TAGS", "{\"role\": \"env\"}")], &[], "role=env"),
+        ("tags: {role: web}\n", &[("DKRON_TAGS", "{\"Role\": \"env\"}")], &[], "Role=env"),
         ("tags: {role: web}\n", &[("DKRON_TAG", "a=b")], &[], "a=b"),
         ("tags: {role: web}\n", &[], &["--tag=Role=Web"], "Role=Web"),
         ("tag: a=1 b=2\n", &[], &[], "a=1 b=2"),
@@ -189,4 +189,14 @@ fn a_broken_file_stops_the_start_wherever_it_was_found() {
     let error =
         Config::load(flags(&[]), Vec::new(), &machine_with_files(&[], None, &files)).expect_err("a kind");
     assert!(error.to_string().contains("of the kind 'hcl' are not understood; allowed are yaml"), "{error}");
+}
+
+#[test]
+fn what_a_start_script_leaves_empty_is_not_set() {
+    let words = ["--advertise-addr=", "--encrypt=", "--join=", "--tag=", "--statsd-addr=", "--mail-host="];
+    let config =
+        with_file(&words, &[], "retry-join: \"\"\nwebhook-headers: [\"\"]\n").expect("good settings");
+    assert_eq!(config.advertise.to_string(), "10.0.0.1:8946");
+    assert!(config.gossip.keys.is_empty() && config.join.once.is_empty() && config.join.retry.is_empty());
+    assert!(config.tags.is_empty() && config.observation.statsd.is_none() && config.notices.mail.is_none());
 }
