@@ -191,15 +191,13 @@ const CLUSTER: &[Setting] = &[
         "How many servers form the first cluster; 1 forms at once, 0 waits for one to join",
     ),
     switch("bootstrap", "false", "").file_only(),
-    list("join", "ADDRESS", "A node to join at start, asked once").unused(),
-    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'")
-        .unused(),
+    list("join", "ADDRESS", "A node to join at start, asked once"),
+    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'"),
     text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever").unused(),
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join").unused(),
-    text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local").unused(),
-    text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10")
-        .unused(),
-    text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten").unused(),
+    text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
+    text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10"),
+    text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten"),
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never")
         .unused(),
@@ -214,8 +212,7 @@ const SECURITY: &[Setting] = &[
         "KEY",
         "Encrypts gossip: base64 of 16, 24 or 32 bytes; of several the first encrypts, all decrypt",
     )
-    .secret()
-    .unused(),
+    .secret(),
     text("tls-ca-file", "FILE", "none", "The authority whose certificates other nodes must show, PEM")
         .unused(),
     text("tls-cert-file", "FILE", "none", "This node's certificate, PEM").unused(),
