@@ -8,7 +8,8 @@ use super::folder::{Folder, private};
 use super::frames::{self, End};
 use super::identity;
 use crate::clock;
-use dkron_core::ids::{ClusterId, JournalId};
+use crate::telemetry::counters;
+use dkron_core::ids::{JournalId, Stamp};
 use dkron_core::journal::Record;
 use dkron_wire::WireError;
 use dkron_wire::journal::{Header, decode_header, decode_record, encode_header, encode_record};
@@ -171,8 +172,8 @@ fn read(folder: &Folder) -> io::Result<Found> {
     Ok(Found::Whole((header, records)))
 }
 
-fn begin(folder: &Folder, cluster: Option<ClusterId>) -> io::Result<(Header, Vec<Record>)> {
-    let header = Header { cluster, journal: JournalId(identity::random()?) };
+fn begin(folder: &Folder, stamp: Option<Stamp>) -> io::Result<(Header, Vec<Record>)> {
+    let header = Header { stamp, journal: JournalId(identity::random()?) };
     write_whole(folder, &header, &[])?;
     Ok((header, Vec::new()))
 }
@@ -245,6 +246,8 @@ impl Writer {
             thread::sleep(RETRY);
         }
         self.file.sync_data()?;
+        counters::JOURNAL_SYNCS.add(1);
+        counters::JOURNAL_BYTES.add(buffer.len() as u64);
         self.length += buffer.len() as u64;
         Ok(())
     }
@@ -299,7 +302,7 @@ fn gather(receiver: &Receiver<Order>, first: u64, records: &[Record]) -> (u64, V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dkron_core::ids::ExecutionId;
+    use dkron_core::ids::{ClusterId, ExecutionId, Incarnation};
 
     fn record(number: u128) -> Record {
         Record::Starting { id: ExecutionId(number) }
@@ -373,7 +376,8 @@ mod tests {
         let folder = folder(&data);
         let header = filled(&folder, 5).await;
         let mut opened = open(&folder).expect("journal opens");
-        let renamed = Header { cluster: Some(ClusterId(9)), ..header };
+        let renamed =
+            Header { stamp: Some(Stamp { cluster: ClusterId(9), incarnation: Incarnation(1) }), ..header };
         opened.file.append(vec![record(5)]);
         opened.file.rewrite(renamed, vec![record(100)]);
         let step = opened.file.append(vec![record(101)]);

@@ -63,19 +63,14 @@ impl Ground {
         self.identity
     }
 
-    /// What it has promised and not yet kept.
+    /// What it had promised when the directory was opened.
     pub fn promise(&self) -> Option<&Promise> {
         self.promise.as_ref()
     }
 
-    /// Makes, replaces or takes back the promise; on the disk when it returns.
-    ///
-    /// # Errors
-    /// [`Error`] of the disk.
-    pub async fn set_promise(&mut self, promise: Option<Promise>) -> Result<(), Error> {
-        store_promise(&self.disk, promise.as_ref()).await?;
-        self.promise = promise;
-        Ok(())
+    /// The way to change that, also while consensus runs.
+    pub fn promises(&self) -> Promises {
+        Promises { disk: self.disk.clone() }
     }
 
     /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
@@ -88,22 +83,23 @@ impl Ground {
         Ok(!voted && !purged && self.disk.entries(0..=u64::MAX).next().transpose()?.is_none())
     }
 
-    /// Makes it a server of this cluster for good. Its promise stays until it is taken back: a crash before the
-    /// log has its first entry must not forget with whom the cluster is to be formed.
+    /// Makes it a server of this cluster for good. A promise stays until the cluster is founded: until then the
+    /// other members may ask for it.
     ///
     /// # Errors
     /// [`Error::ForeignCluster`] if it belongs to another one, [`Error::Promised`] if it is promised to another
     /// one, or of the disk.
     pub async fn adopt(&mut self, stamp: Stamp) -> Result<(), Error> {
         self.identity.check_stamp(self.disk.path(), stamp)?;
-        if let Some(promise) = &self.promise
+        if let Some(promise) = promise::read(&self.disk)?
             && promise.cluster != stamp.cluster
         {
             let path = self.disk.path().to_path_buf();
             return Err(Error::Promised { path, promised: promise.cluster, wanted: stamp.cluster });
         }
         let identity = Identity { stamp: Some(stamp), ..self.identity };
-        write(&self.disk, vec![(Slot::Identity, identity.encode())], "writing the identity").await?;
+        let record = vec![(Slot::Identity, identity.encode())];
+        write(&self.disk, record, "writing the identity").await?;
         self.identity = identity;
         Ok(())
     }
@@ -127,9 +123,21 @@ impl Ground {
     }
 }
 
-/// Writes the promise, or that there is none.
-pub(super) async fn store_promise(disk: &Disk, promise: Option<&Promise>) -> Result<(), Error> {
-    write(disk, vec![(Slot::Promise, promise::encode(promise))], "writing the promise").await
+/// Where a server's promise is kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Promises {
+    disk: Disk,
+}
+
+impl Promises {
+    /// Makes, replaces or takes back the promise; on the disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error`] of the disk.
+    pub async fn set(&self, promise: Option<Promise>) -> Result<(), Error> {
+        let record = promise::encode(promise.as_ref());
+        write(&self.disk, vec![(Slot::Promise, record)], "writing the promise").await
+    }
 }
 
 async fn write(disk: &Disk, records: Vec<(Slot, Vec<u8>)>, action: &'static str) -> Result<(), Error> {

@@ -36,7 +36,7 @@ mod tests;
 pub use batching::Priority;
 pub use error::Error;
 pub use founding::Founder;
-pub use ground::{Ground, open};
+pub use ground::{Ground, Promises, open};
 pub use leadership::{Leadership, Leading};
 pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
@@ -47,8 +47,8 @@ pub use start::{Blank, Options};
 pub use state_thread::{DIGEST_EVERY, DIGESTS, Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
+use crate::clock;
 use crate::task::{self, CancellationToken};
-use dkron_core::bootstrap::Promise;
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::voters::{Change, Membership};
@@ -91,7 +91,6 @@ struct Inner<M: Machine> {
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
     members: watch::Receiver<Arc<Membership>>,
-    clock: Clock,
     /// When a leader was last heard.
     heard: Mutex<Option<Instant>>,
     /// Ends what peers have open here.
@@ -203,7 +202,7 @@ impl<M: Machine> Raft<M> {
     /// Hands the leadership to this server and waits until it has it.
     pub async fn transfer_leader(&self, to: NodeId) -> Result<(), Error> {
         let members = self.inner.members.borrow().clone();
-        let now = (self.inner.clock)();
+        let now = clock::steady();
         members::transfer(self.inner.consensus.clone(), members, self.leader(), now, to).await
     }
 
@@ -223,12 +222,6 @@ impl<M: Machine> Raft<M> {
     /// leader. What it shows may be older by that. None if it never was.
     pub fn silence(&self) -> Option<Duration> {
         leadership::silence(&self.inner.consensus, *self.inner.heard())
-    }
-
-    /// Makes or takes back the promise of a server that already runs: a cluster that is founded needs none.
-    pub async fn set_promise(&self, promise: Option<Promise>) -> Result<(), Error> {
-        let disk = self.inner.running().as_ref().map(|running| running.disk.clone());
-        ground::store_promise(&disk.ok_or(Error::Stopped)?, promise.as_ref()).await
     }
 
     /// Who this server is, and of which cluster.

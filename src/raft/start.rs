@@ -14,6 +14,7 @@ use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
 use super::{Consensus, Inner, Raft, Running, knobs, members};
+use crate::clock;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
@@ -90,7 +91,7 @@ impl<M: Machine> Raft<M> {
         let keeper = Keeper::new(thread.clone(), shelf, consensus.clone(), options.snapshots);
         let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
         let (members_sender, members) = watch::channel(Arc::default());
-        let group = members::watch_members(consensus.clone(), options.clock.clone(), members_sender);
+        let group = members::watch_members(consensus.clone(), Arc::new(clock::steady), members_sender);
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
         let founding = founding::Founding {
             stamp,
@@ -122,7 +123,6 @@ impl<M: Machine> Raft<M> {
                 snapshots: requests_sender,
                 leadership,
                 members,
-                clock: options.clock,
                 heard: Mutex::new(None),
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod duration;
 pub mod execution;
 pub mod ids;
+pub mod intent;
 pub mod job;
 pub mod journal;
 pub mod jump;

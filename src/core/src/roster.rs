@@ -3,6 +3,7 @@
 
 use crate::ids::{NodeId, Stamp};
 use crate::job::Words;
+pub use crate::node::Liveness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,18 +36,6 @@ pub struct Announcement {
     pub api: Arc<str>,
     /// The user's tags.
     pub tags: Words,
-}
-
-/// Whether a server lives, as far as gossip knows.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Liveness {
-    /// It is heard.
-    #[default]
-    Alive,
-    /// It fell silent.
-    Failed,
-    /// It said that it goes.
-    Left,
 }
 
 /// A server and whether it lives.

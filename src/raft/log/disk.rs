@@ -6,6 +6,7 @@
 
 use super::keys::{self, Slot};
 use crate::raft::error::Error;
+use crate::telemetry::counters;
 use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
@@ -137,6 +138,7 @@ impl Disk {
         let flushed = database.clone();
         let force: Force = Box::new(move || {
             flushed.flush().map_err(io::Error::other)?;
+            counters::LOG_SYNCS.add(1);
             second.sync_data()
         });
         let (queue, writes) = mpsc::channel(QUEUE);
@@ -318,6 +320,7 @@ impl Writer {
     /// One batch, one flush, one sync, then the answers.
     fn finish(&mut self, round: Round) {
         if round.changed && self.failed.is_none() {
+            counters::LOG_BYTES.add(round.bytes as u64);
             if let Err(error) = self.database.apply_batch(round.batch) {
                 self.fail(&error.to_string());
             } else if !round.waiting.is_empty()

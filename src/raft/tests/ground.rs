@@ -20,11 +20,11 @@ fn promise(set: BTreeSet<NodeId>) -> Promise {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut ground = open(folder.path(), None).await.expect("opened");
+    let ground = open(folder.path(), None).await.expect("opened");
     let own = ground.identity();
     assert_eq!((own.stamp, ground.promise()), (None, None));
     let promise = promise([own.server, NodeId(2)].into());
-    ground.set_promise(Some(promise.clone())).await.expect("promised");
+    ground.promises().set(Some(promise.clone())).await.expect("promised");
     ground.close().await.expect("closed");
 
     let mut ground = open(folder.path(), Some(own.server)).await.expect("opened again");
@@ -44,9 +44,9 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_is_taken_back_and_without_a_cluster_nothing_starts() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut ground = open(folder.path(), None).await.expect("opened");
-    ground.set_promise(Some(promise([NodeId(2)].into()))).await.expect("promised");
-    ground.set_promise(None).await.expect("taken back");
+    let ground = open(folder.path(), None).await.expect("opened");
+    ground.promises().set(Some(promise([NodeId(2)].into()))).await.expect("promised");
+    ground.promises().set(None).await.expect("taken back");
     ground.close().await.expect("closed");
     let ground = open(folder.path(), None).await.expect("opened again");
     assert_eq!(ground.promise(), None);

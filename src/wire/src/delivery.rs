@@ -12,9 +12,10 @@ use crate::reports::{decode_reports, encode_reports};
 use crate::wide;
 use bytes::Bytes;
 use dkron_core::command::Report;
-use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
+use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent, Told};
 use dkron_core::ids::{
     ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, OccurrenceRef, Origin,
+    Stamp,
 };
 use dkron_core::time::Time;
 use std::sync::Arc;
@@ -32,11 +33,14 @@ pub mod service {
 /// The stream's message for what an agent says.
 pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
     let message = match said {
-        FromAgent::Hello { cluster, registration } => Up::Hello(proto::Hello {
+        FromAgent::Hello { stamp, process, registration } => Up::Hello(proto::Hello {
             protocol: AGENT_PROTOCOL,
-            cluster: cluster.map(|cluster| wide::bytes(cluster.0)),
+            cluster: stamp.map(|stamp| wide::bytes(stamp.cluster.0)),
             registration: Some(registration::to_proto(registration)),
+            incarnation: stamp.map_or(0, |stamp| stamp.incarnation.0),
+            process: *process,
         }),
+        FromAgent::Leaving => Up::Leaving(proto::Leaving {}),
         FromAgent::Reports(told) => Up::Reports(told_to_proto(told)),
         FromAgent::Output { id, offset, bytes } => Up::Output(proto::Output {
             id: wide::bytes(id.0),
@@ -50,16 +54,8 @@ pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
 /// What an agent says with this message.
 pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
     match message.message.ok_or(WireError::Missing { field: "from_agent.message" })? {
-        Up::Hello(hello) => {
-            check_protocol("hello", hello.protocol)?;
-            let cluster = hello.cluster.map(|cluster| wide::read(&cluster, "hello.cluster")).transpose()?;
-            let registration =
-                hello.registration.ok_or(WireError::Missing { field: "hello.registration" })?;
-            Ok(FromAgent::Hello {
-                cluster: cluster.map(ClusterId),
-                registration: registration::from_proto(registration)?,
-            })
-        }
+        Up::Hello(hello) => hello_from_proto(hello),
+        Up::Leaving(_) => Ok(FromAgent::Leaving),
         Up::Reports(reports) => Ok(FromAgent::Reports(told_from_proto(&reports)?)),
         Up::Output(output) => Ok(FromAgent::Output {
             id: ExecutionId(wide::read(&output.id, "output.id")?),
@@ -67,6 +63,18 @@ pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
             bytes: output.bytes[..].into(),
         }),
     }
+}
+
+fn hello_from_proto(hello: proto::Hello) -> Result<FromAgent, WireError> {
+    check_protocol("agent protocol", hello.protocol)?;
+    let cluster = hello.cluster.map(|cluster| wide::read(&cluster, "hello.cluster")).transpose()?;
+    let incarnation = Incarnation(hello.incarnation);
+    let registration = hello.registration.ok_or(WireError::Missing { field: "hello.registration" })?;
+    Ok(FromAgent::Hello {
+        stamp: cluster.map(|cluster| Stamp { cluster: ClusterId(cluster), incarnation }),
+        process: hello.process,
+        registration: registration::from_proto(registration)?,
+    })
 }
 
 fn told_to_proto(told: &[Told]) -> proto::Reports {
@@ -92,12 +100,16 @@ fn told_from_proto(reports: &proto::Reports) -> Result<Vec<Told>, WireError> {
 /// The stream's message for what a server says to an agent.
 pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
     let message = match said {
-        ToAgent::Welcome { server, cluster, incarnation } => Down::Welcome(proto::Welcome {
+        ToAgent::Welcome { server, stamp } => Down::Welcome(proto::Welcome {
             protocol: AGENT_PROTOCOL,
             server: wide::bytes(server.0),
-            cluster: wide::bytes(cluster.0),
-            incarnation: incarnation.0,
+            cluster: wide::bytes(stamp.cluster.0),
+            incarnation: stamp.incarnation.0,
         }),
+        ToAgent::Leading { term } => Down::Leading(proto::Leading { term: *term }),
+        ToAgent::Following => Down::Following(proto::Following {}),
+        ToAgent::Servers(servers) => Down::Servers(servers_to_proto(servers)),
+        ToAgent::Left => Down::Left(proto::Left {}),
         ToAgent::Launch(launch) => Down::Launch(launch_to_proto(launch)),
         ToAgent::Cancel { execution, id } => Down::Cancel(proto::Cancel {
             execution: Some(execution_to_proto(*execution)),
@@ -114,13 +126,17 @@ pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
 pub fn to_agent(message: service::ToAgent) -> Result<ToAgent, WireError> {
     match message.message.ok_or(WireError::Missing { field: "to_agent.message" })? {
         Down::Welcome(welcome) => {
-            check_protocol("welcome", welcome.protocol)?;
+            check_protocol("agent protocol", welcome.protocol)?;
+            let cluster = ClusterId(wide::read(&welcome.cluster, "welcome.cluster")?);
             Ok(ToAgent::Welcome {
                 server: NodeId(wide::read(&welcome.server, "welcome.server")?),
-                cluster: ClusterId(wide::read(&welcome.cluster, "welcome.cluster")?),
-                incarnation: Incarnation(welcome.incarnation),
+                stamp: Stamp { cluster, incarnation: Incarnation(welcome.incarnation) },
             })
         }
+        Down::Leading(leading) => Ok(ToAgent::Leading { term: leading.term }),
+        Down::Following(_) => Ok(ToAgent::Following),
+        Down::Servers(servers) => Ok(ToAgent::Servers(servers_from_proto(servers)?)),
+        Down::Left(_) => Ok(ToAgent::Left),
         Down::Launch(launch) => Ok(ToAgent::Launch(launch_from_proto(launch)?)),
         Down::Cancel(cancel) => Ok(ToAgent::Cancel {
             execution: execution_from_proto(cancel.execution)?,
@@ -131,6 +147,22 @@ pub fn to_agent(message: service::ToAgent) -> Result<ToAgent, WireError> {
             Ok(ToAgent::Settled(ids.into_iter().map(ExecutionId).collect()))
         }
     }
+}
+
+fn servers_to_proto(servers: &[ServerAddress]) -> proto::Servers {
+    let server = |server: &ServerAddress| proto::Server {
+        id: wide::bytes(server.id.0),
+        address: server.address.to_string(),
+    };
+    proto::Servers { servers: servers.iter().map(server).collect() }
+}
+
+fn servers_from_proto(servers: proto::Servers) -> Result<Arc<[ServerAddress]>, WireError> {
+    let server = |server: proto::Server| {
+        let id = NodeId(wide::read(&server.id, "servers.id")?);
+        Ok(ServerAddress { id, address: server.address.into() })
+    };
+    servers.servers.into_iter().map(server).collect()
 }
 
 fn check_protocol(what: &'static str, found: u32) -> Result<(), WireError> {

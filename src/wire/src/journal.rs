@@ -5,7 +5,9 @@ use crate::generated::journal::v1 as proto;
 use crate::supervisor::{id_bytes, outcome_to_proto, process, read_id, required_outcome};
 use bytes::Bytes;
 use dkron_core::delivery::Launch;
-use dkron_core::ids::{ClusterId, ExecutionRef, JobUid, JournalId, OccurrenceRef, Origin};
+use dkron_core::ids::{
+    ClusterId, ExecutionRef, Incarnation, JobUid, JournalId, OccurrenceRef, Origin, Stamp,
+};
 use dkron_core::journal::Record;
 use dkron_core::time::Time;
 use prost::Message;
@@ -17,8 +19,9 @@ pub const FORMAT: u32 = 1;
 /// The first frame of a journal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// The cluster whose work it tells of; none before the agent's first welcome.
-    pub cluster: Option<ClusterId>,
+    /// The cluster whose work it tells of, with the newest incarnation seen; none before the agent's first
+    /// welcome.
+    pub stamp: Option<Stamp>,
     /// The journal.
     pub journal: JournalId,
 }
@@ -26,8 +29,9 @@ pub struct Header {
 /// The header's bytes.
 pub fn encode_header(header: &Header) -> Vec<u8> {
     let wide = |id: u128| Bytes::copy_from_slice(&id.to_be_bytes());
-    let cluster = header.cluster.map(|cluster| wide(cluster.0));
-    proto::Header { format: FORMAT, cluster, journal: wide(header.journal.0) }.encode_to_vec()
+    let cluster = header.stamp.map(|stamp| wide(stamp.cluster.0));
+    let incarnation = header.stamp.map_or(0, |stamp| stamp.incarnation.0);
+    proto::Header { format: FORMAT, cluster, journal: wide(header.journal.0), incarnation }.encode_to_vec()
 }
 
 /// The header in these bytes.
@@ -37,7 +41,11 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
         return Err(WireError::UnknownFormat { what: "agent journal", found: header.format, known: FORMAT });
     }
     let cluster = header.cluster.map(|bytes| read_id(&bytes)).transpose()?;
-    Ok(Header { cluster: cluster.map(|id| ClusterId(id.0)), journal: JournalId(read_id(&header.journal)?.0) })
+    let incarnation = Incarnation(header.incarnation);
+    Ok(Header {
+        stamp: cluster.map(|id| Stamp { cluster: ClusterId(id.0), incarnation }),
+        journal: JournalId(read_id(&header.journal)?.0),
+    })
 }
 
 /// The record's bytes.
@@ -162,15 +170,17 @@ mod tests {
 
     #[test]
     fn a_header_survives_its_bytes() {
-        for cluster in [None, Some(ClusterId(3))] {
-            let header = Header { cluster, journal: JournalId(4) };
+        let stamp = Stamp { cluster: ClusterId(3), incarnation: Incarnation(2) };
+        for stamp in [None, Some(stamp)] {
+            let header = Header { stamp, journal: JournalId(4) };
             assert_eq!(decode_header(&encode_header(&header)), Ok(header));
         }
     }
 
     #[test]
     fn a_header_of_a_later_format_is_refused() {
-        let bytes = proto::Header { format: 2, cluster: None, journal: vec![0; 16].into() }.encode_to_vec();
+        let header = proto::Header { format: 2, journal: vec![0; 16].into(), ..Default::default() };
+        let bytes = header.encode_to_vec();
         assert!(matches!(decode_header(&bytes), Err(WireError::UnknownFormat { found: 2, .. })));
     }
 

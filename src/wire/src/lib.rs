@@ -10,8 +10,10 @@ pub mod definition;
 pub mod delivery;
 pub mod entry;
 mod error;
+pub mod formation;
 pub mod frame;
 mod generated;
+pub mod gossip;
 pub mod history;
 pub mod journal;
 mod numbers;
@@ -21,6 +23,7 @@ pub mod reply;
 mod reports;
 pub mod snapshot;
 pub mod state;
+pub mod submit;
 pub mod supervisor;
 mod wide;
 

@@ -142,6 +142,7 @@ impl Forming {
         match (self.stage, &self.stored) {
             (Stage::Founded(stamp), _) if is_of(stamp) => Relation::Founded,
             (Stage::Initialised(stamp), _) if is_of(stamp) => Relation::Initialised,
+            (Stage::Initialised(_) | Stage::Founded(_), _) => Relation::Withdrawn,
             (_, Some(promise)) if promise.cluster == cluster && promise.withdrawn => Relation::Withdrawn,
             (_, Some(promise)) if promise.cluster == cluster => Relation::Holds,
             _ if self.dead.contains(&cluster) => Relation::Dead,
@@ -249,8 +250,18 @@ impl Forming {
         clears
     }
 
+    /// A person, who knows that too many disks of the promised set are lost, resets the promise. True if it is to be
+    /// cleared from the disk; then [`Forming::on_stored`].
+    pub fn on_reset(&mut self) -> bool {
+        let clears = self.stage == Stage::Empty && self.is_idle() && self.stored.is_some();
+        if clears {
+            self.storing = Some(None);
+        }
+        clears
+    }
+
     /// Whether a message of the log's protocol with this stamp is to be taken.
-    pub fn on_message(&self, stamp: Stamp) -> Service {
+    pub fn on_message(&mut self, stamp: Stamp) -> Service {
         if let Some(own) = self.stage.stamp() {
             return if own == stamp { Service::Serve } else { Service::Refuse };
         }
@@ -259,6 +270,7 @@ impl Forming {
         }
         match &self.stored {
             Some(promise) if promise.stamp() == stamp && !promise.withdrawn && self.is_idle() => {
+                self.founding = true;
                 Service::FoundFirst(promise.clone())
             }
             _ => Service::Refuse,

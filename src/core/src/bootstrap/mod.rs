@@ -119,7 +119,7 @@ pub enum Relation {
     None,
     /// It has promised.
     Holds,
-    /// It has withdrawn.
+    /// It has withdrawn, or belongs to another cluster: it never serves this one before it is founded.
     Withdrawn,
     /// It knows that no quorum of it can ever come to be.
     Dead,
@@ -275,6 +275,14 @@ pub enum Warning {
         initialiser: NodeId,
         /// Of which cluster.
         cluster: ClusterId,
+    },
+    /// The own log is initialised, and no quorum of the set founds its cluster: if too many disks of it are lost,
+    /// a person must set the data of those that are left aside.
+    NoQuorum {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Who does not answer or has withdrawn.
+        missing: BTreeSet<NodeId>,
     },
     /// The cluster of the own promise lives, and the own log of it is gone.
     LostLog(ClusterId),

@@ -94,7 +94,7 @@ async fn the_leadership_is_handed_over_and_never_to_one_that_is_not_there() {
     cluster.stop(old).await;
     let silent = |shown: &Membership| {
         let heard = shown.members[&cluster.sites[old].id].heard;
-        heard.is_none_or(|heard| heard + dkron_core::time::Span::from_seconds(1) < (raft.inner.clock)())
+        heard.is_none_or(|heard| heard + dkron_core::time::Span::from_seconds(1) < crate::clock::steady())
     };
     wait_for(&mut raft.members(), silent).await;
     let refused = raft.transfer_leader(cluster.sites[old].id).await;

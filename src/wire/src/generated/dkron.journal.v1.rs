@@ -9,6 +9,9 @@ pub struct Header {
     pub cluster: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(bytes = "bytes", tag = "3")]
     pub journal: ::prost::bytes::Bytes,
+    /// The newest incarnation of the cluster that the agent has seen.
+    #[prost(uint32, tag = "4")]
+    pub incarnation: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Record {

@@ -1,19 +1,48 @@
 //! What settings mean, on machines made for the purpose.
 
+mod effects;
+mod sources;
+
 use super::*;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 fn machine(variables: &[(&str, &str)], private: Option<[u8; 4]>) -> Surroundings {
+    machine_with_files(variables, private, &[])
+}
+
+fn machine_with_files(
+    variables: &[(&str, &str)],
+    private: Option<[u8; 4]>,
+    files: &[(&str, &str)],
+) -> Surroundings {
+    let files: HashMap<PathBuf, String> =
+        files.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
     let variables: HashMap<String, String> =
         variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     Surroundings {
         variable: Box::new(move |name| variables.get(name).cloned()),
         host_name: Box::new(|| "box".to_owned()),
-        private_address: Box::new(move || private.map(Ipv4Addr::from)),
+        interfaces: Box::new(move || interfaces(private)),
         address_of: Box::new(|name| (name == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
         local_zone: Box::new(|| None),
+        read_file: Box::new(move |path| {
+            files.get(path).cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+        }),
     }
+}
+
+/// Loopback, and a private address where there is one.
+fn interfaces(private: Option<[u8; 4]>) -> Vec<InterfaceAddress> {
+    let one = |name: &str, ip: [u8; 4], loopback| InterfaceAddress {
+        name: name.to_owned(),
+        ip: IpAddr::from(ip),
+        prefix: 24,
+        flags: InterfaceFlags { up: true, loopback, ..InterfaceFlags::default() },
+        default: !loopback,
+    };
+    let private = private.map(|ip| one("eth0", ip, false));
+    [one("lo", [127, 0, 0, 1], true)].into_iter().chain(private).collect()
 }
 
 fn flags(words: &[&str]) -> AgentFlags {
@@ -113,7 +142,7 @@ fn dev_is_one_server_on_loopback() {
 
 #[test]
 fn all_that_is_wrong_is_told_at_once_with_origin_value_and_what_is_allowed() {
-    let words = ["--bootstrap-expect=many", "--bind={{ GetPrivateIP }}", "--tag=novalue", "--server=perhaps"];
+    let words = ["--bootstrap-expect=many", "--bind={{ GetPrivatIP }}", "--tag=novalue", "--server=perhaps"];
     let variables = [("DKRON_LOG_LEVEL", "loud"), ("DKRON_RPC_PORT", "0"), ("DKRON_SLOTS", "-1")];
     let error = load(&words, &variables).expect_err("wrong settings");
     assert_eq!(error.0.len(), 7, "{error}");
@@ -121,7 +150,7 @@ fn all_that_is_wrong_is_told_at_once_with_origin_value_and_what_is_allowed() {
     for part in [
         "--server: 'perhaps': is neither yes nor no, allowed are true and false",
         "--bootstrap-expect: 'many': is not a number from 0 to 99",
-        "--bind-addr: '{{ GetPrivateIP }}': address templates are not supported yet",
+        "--bind-addr: '{{ GetPrivatIP }}': unknown function 'GetPrivatIP'; did you mean GetPrivateIP?",
         "DKRON_RPC_PORT: '0': is not a number from 1 to 65535",
         "DKRON_LOG_LEVEL: 'loud': is not a level, allowed are trace, debug",
         "DKRON_SLOTS: '-1': is not a number from 1 to 100000",
@@ -157,4 +186,96 @@ fn every_address_is_advertised_as_the_private_one_and_names_are_kept() {
 fn what_has_no_effect_is_a_warning() {
     let config = good(&["--bootstrap-expect=3"], &[]);
     assert_eq!(config.warnings, ["--bootstrap-expect has no effect without --server"]);
+}
+
+#[test]
+fn whom_to_join_needs_no_port_and_providers_are_kept_as_written() {
+    let words =
+        ["--join=10.0.0.1", "--join=10.0.0.2:7000,node3", "--retry-join=provider=aws tag_key=a tag_value=b"];
+    let config = good(&words, &[("DKRON_RETRY_JOIN", "10.0.0.9")]);
+    let once: Vec<String> = config.join.once.iter().map(joined).collect();
+    assert_eq!(once, ["10.0.0.1:8946", "10.0.0.2:7000", "node3:8946"]);
+    let retry: Vec<String> = config.join.retry.iter().map(joined).collect();
+    assert_eq!(retry, ["provider=aws tag_key=a tag_value=b"]);
+    assert_eq!((config.join.retry_max, config.join.retry_interval.as_secs()), (0, 30));
+    let config = good(&[], &[("DKRON_RETRY_JOIN", "10.0.0.9,[::1]"), ("DKRON_RETRY_INTERVAL", "1m30s")]);
+    assert_eq!(config.join.retry.iter().map(joined).collect::<Vec<_>>(), ["10.0.0.9:8946", "[::1]:8946"]);
+    assert_eq!(config.join.retry_interval.as_secs(), 90);
+}
+
+fn joined(entry: &JoinEntry) -> String {
+    match entry {
+        JoinEntry::Address(address) => address.to_string(),
+        JoinEntry::Provider(text) => text.reveal().to_owned(),
+    }
+}
+
+#[test]
+fn keys_for_gossip_are_a_list_and_never_shown() {
+    let (short, long) = ("Q".repeat(21) + "A==", "B".repeat(42) + "A=");
+    let config = good(&[&format!("--encrypt={short}"), &format!("--encrypt={long}")], &[]);
+    assert_eq!(config.gossip.keys.iter().map(|key| key.bytes().len()).collect::<Vec<_>>(), [16, 32]);
+    assert!(!format!("{config:?}").contains("BBBB"), "{config:?}");
+    let error = load(&["--encrypt=c2VjcmV0", "--encrypt=%%%"], &[]).expect_err("bad keys").to_string();
+    assert!(error.contains("--encrypt: is a key of 6 bytes; allowed is base64 of 16, 24 or 32"), "{error}");
+    assert!(error.contains("--encrypt: is not base64") && !error.contains("c2VjcmV0"), "{error}");
+}
+
+#[test]
+fn wrong_settings_of_the_cluster_name_what_is_allowed() {
+    let words = [
+        "--raft-multiplier=0",
+        "--profile=moon",
+        "--retry-interval=30",
+        "--serf-reconnect-timeout=0s",
+        "--join=:8946",
+        "--tls-cert-file=a.pem",
+    ];
+    let error = load(&words, &[]).expect_err("wrong settings").to_string();
+    for part in [
+        "--raft-multiplier: '0': is not a number from 1 to 10",
+        "--profile: 'moon': unknown profile, allowed are lan, wan and local",
+        "--retry-interval: '30': duration \"30\": a unit is missing",
+        "--serf-reconnect-timeout: '0s': is not a duration from 1s to",
+        "--join: ':8946': names no host that could be reached",
+        "--tls-cert-file: 'a.pem': needs tls-ca-file and tls-key-file too",
+    ] {
+        assert!(error.contains(part), "{part} is missing in: {error}");
+    }
+}
+
+#[test]
+fn notifications_are_checked_and_halves_of_them_are_told() {
+    let words = [
+        "--mail-host=mail.example",
+        "--mail-port=25",
+        "--mail-username=me",
+        "--webhook-endpoint=https://chat.example/key",
+        "--webhook-payload={{.Report}}",
+        "--webhook-headers=Content-Type: text/plain",
+        "--pre-webhook-endpoint=http://x",
+    ];
+    let config = good(&words, &[]);
+    let mail = config.notices.mail.as_ref().expect("mail");
+    assert_eq!(
+        (mail.host.as_str(), mail.port, mail.subject_prefix.as_str()),
+        ("mail.example", 25, "[Dkron]")
+    );
+    let hook = config.notices.after.as_ref().expect("a webhook");
+    assert_eq!(
+        (hook.endpoint.reveal(), hook.headers[0].0.as_str()),
+        ("https://chat.example/key", "Content-Type")
+    );
+    assert_eq!(hook.headers[0].1.reveal(), "text/plain");
+    assert!(config.notices.before.is_none());
+    for part in [
+        "--mail-username has no effect without mail-password",
+        "--pre-webhook-endpoint has no effect without pre-webhook-payload",
+        "--webhook-endpoint has no effect in this version",
+    ] {
+        assert!(config.warnings.iter().any(|warning| warning == part), "{part}: {:?}", config.warnings);
+    }
+    let error = load(&["--webhook-endpoint=ftp://key", "--webhook-headers=nocolon"], &[]).expect_err("wrong");
+    assert!(error.to_string().contains("--webhook-endpoint: is not a web address"), "{error}");
+    assert!(error.to_string().contains("--webhook-headers: is not a header"), "{error}");
 }
