@@ -9,6 +9,7 @@
 mod server;
 
 use dkron::raft::{Priority, Raft};
+use dkron::telemetry::counters::LOG_SYNCS;
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command};
 use dkron_core::ids::RequestId;
@@ -36,7 +37,7 @@ fn measure(servers: usize, proposers: u128) {
     let raft = cluster.leader();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let index = || raft.advanced().borrow().index().unwrap_or(0);
-    let (first, began) = (index(), Instant::now());
+    let (first, synced, began) = (index(), LOG_SYNCS.value(), Instant::now());
     let mut latencies: Vec<Duration> = runtime.block_on(async {
         let writers = (0..proposers)
             .map(|writer| tokio::spawn(write(raft.clone(), writer, proposers, began + TIME)))
@@ -50,9 +51,10 @@ fn measure(servers: usize, proposers: u128) {
     let seconds = began.elapsed().as_secs_f64();
     latencies.sort();
     println!(
-        "{servers} servers, {proposers:>5} proposers: {:>7.0} commands/s, {:>5.0} entries/s, p50 {:?}, p99 {:?}, max {:?}",
+        "{servers} servers, {proposers:>5} proposers: {:>7.0} commands/s, {:>5.0} entries/s, {:>5.0} fsyncs/s of all, p50 {:?}, p99 {:?}, max {:?}",
         latencies.len() as f64 / seconds,
         (index() - first) as f64 / seconds,
+        (LOG_SYNCS.value() - synced) as f64 / seconds,
         latencies[latencies.len() / 2],
         latencies[latencies.len() * 99 / 100],
         latencies[latencies.len() - 1],
