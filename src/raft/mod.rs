@@ -53,7 +53,7 @@ use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::voters::{Change, Membership};
 use dkron_wire::consensus::service::ConsensusServer;
-use log::disk::{Disk, DiskEnd};
+use log::disk::DiskEnd;
 use proposer::Door;
 use snapshot::{Incoming, Request};
 use state_machine::{Fold, ThreadHandle};
@@ -113,9 +113,7 @@ struct Running {
     proposer: tokio::task::JoinHandle<()>,
     others: Vec<tokio::task::JoinHandle<()>>,
     state: JoinHandle<()>,
-    /// Here, because whoever has it keeps the directory locked.
-    disk: Disk,
-    disk_end: DiskEnd,
+    disk: DiskEnd,
 }
 
 impl<M: Machine> Raft<M> {
@@ -268,8 +266,7 @@ impl<M: Machine> Raft<M> {
             if running.state.join().is_err() {
                 tracing::error!("the thread of the state panicked");
             }
-            drop(running.disk);
-            running.disk_end.close();
+            running.disk.close();
         });
         joined.await.map_err(|_| Error::Stopped)?;
         ended.map_err(|error| Error::Consensus(error.to_string()))

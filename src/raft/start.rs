@@ -72,8 +72,7 @@ impl<M: Machine> Raft<M> {
         let stamp = identity.stamp.ok_or(Error::NoCluster)?;
         let Ground { data_dir, disk, end: disk_end, .. } = ground;
         let history = options.history_synced.clone();
-        let (store, shelf, machine, mark) =
-            recover::<M>(disk.clone(), data_dir.clone(), stamp, history).await?;
+        let (store, shelf, machine, mark) = recover::<M>(disk, data_dir.clone(), stamp, history).await?;
         let blank = store.is_blank();
 
         let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
@@ -109,8 +108,7 @@ impl<M: Machine> Raft<M> {
                 spawn("raft founding", founding.run()),
             ],
             state,
-            disk,
-            disk_end,
+            disk: disk_end,
         };
         let raft = Raft {
             inner: Arc::new(Inner {
