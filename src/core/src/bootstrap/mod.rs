@@ -4,7 +4,7 @@
 //! and exact set), promises it to itself, and asks each of the others for the same promise. All N promises are on
 //! disk before it initialises, and whoever has promised one set serves no other: two sets that share a server
 //! never both form. A promise ends in one of four ways: its cluster is formed; its initialiser, which then has
-//! never initialised, gives it up; so many members have withdrawn, on disk and for ever, that no quorum of
+//! never initialised, gives it up; so many members have forsworn it, on disk and for ever, that no quorum of
 //! it can come to be; an operator resets it. Names, addresses and clocks decide nothing.
 //!
 //! The caller carries out [`Step`]s in order and says what came of them. What it stores, it stores before it
@@ -119,7 +119,7 @@ pub enum Relation {
     None,
     /// It has promised.
     Holds,
-    /// It has withdrawn, or belongs to another cluster: it never serves this one before it is founded.
+    /// It has withdrawn or forsworn it, or belongs to another: it never serves this one before it is founded.
     Withdrawn,
     /// It knows that no quorum of it can ever come to be.
     Dead,
@@ -160,7 +160,7 @@ pub enum Refusal {
     Malformed,
     /// It belongs to, or sees, a formed cluster.
     Formed(Stamp),
-    /// It has withdrawn from this very cluster.
+    /// It has withdrawn from this very cluster, or forsworn it.
     Withdrawn,
     /// It has promised another one.
     Promised {
@@ -185,6 +185,9 @@ impl Refusal {
 pub enum Step {
     /// Put this promise on disk, or none in its place; then say [`Forming::on_stored`].
     Store(Option<Promise>),
+    /// Note on disk, for as long as the server belongs to no founded cluster, that it never serves this one; then
+    /// say [`Forming::on_forsworn`].
+    Forswear(ClusterId),
     /// Ask this server; its answer goes to [`Forming::on_answer`] together with the question.
     Hello(NodeId, Hello),
     /// Ask this server for its promise; its verdict goes to [`Forming::on_verdict`].

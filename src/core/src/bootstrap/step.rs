@@ -42,6 +42,7 @@ impl Forming {
             told.into_iter().map(|(peer, cluster)| Step::Abort(peer, cluster)).collect();
         let (next, wait) = match self.stored.clone() {
             Some(promise) if self.founding => (vec![Step::Found(promise)], Wait::Founding),
+            Some(promise) if std::mem::take(&mut self.reset) => self.forswear(&promise),
             Some(promise) if promise.initialiser == self.own.id => self.lead(promise, view, now, warnings),
             Some(promise) if promise.withdrawn => self.unbind(promise, now, warnings),
             Some(promise) => self.follow(promise, now, warnings),
@@ -188,7 +189,7 @@ impl Forming {
     fn unbind(&mut self, promise: Promise, now: Time, warnings: &mut Vec<Warning>) -> Next {
         let withdrawn = self.relations().filter(|(_, relation)| *relation == Relation::Withdrawn).count();
         if self.is_void(&promise) || 1 + withdrawn >= promise.deadly() {
-            return (vec![self.release(&promise)], Wait::Storing);
+            return self.forswear(&promise);
         }
         if let Some(next) = self.admitted(&promise) {
             return next;
@@ -212,6 +213,12 @@ impl Forming {
         self.relations().any(|(peer, relation)| {
             relation == Relation::Dead || (peer == promise.initialiser && gives_up(relation))
         })
+    }
+
+    /// Who counted the own withdrawal may count on it for ever, also when the promise is gone and forgotten.
+    fn forswear(&mut self, promise: &Promise) -> Next {
+        self.forswearing.insert(promise.cluster);
+        (vec![Step::Forswear(promise.cluster), self.release(promise)], Wait::Storing)
     }
 
     fn release(&mut self, promise: &Promise) -> Step {

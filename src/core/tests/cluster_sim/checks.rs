@@ -43,6 +43,9 @@ impl Checks {
                 ));
             }
         }
+        if self.withdrawn.get(&promise.cluster).is_some_and(|all| all.contains(&id)) {
+            self.report(format!("withdrawn server {id} promises {} again", promise.cluster));
+        }
         self.promises.entry(promise.cluster).or_insert_with(|| promise.clone());
         self.given.entry(id).or_default().insert(promise.cluster);
     }
@@ -74,12 +77,24 @@ impl Checks {
         }
         let cleared = before.filter(|before| before.initialiser == id && after.is_none());
         let founded = machine.disk.log.is_some_and(|log| log.founded);
+        let freed = before.filter(|before| before.withdrawn && after.is_none() && !founded);
+        if let Some(promise) = freed {
+            let known = machine.disk.forsworn.contains(&promise.cluster);
+            if !known && !self.given_up.contains(&promise.cluster) {
+                self.report(format!("withdrawn server {id} is free of {} and may promise it again", promise.cluster));
+            }
+        }
         if let Some(promise) = cleared.filter(|_| !founded) {
             self.given_up.insert(promise.cluster);
             if machine.disk.is_of(promise.cluster) {
                 self.report(format!("abort of {} by {id} after it was initialised", promise.cluster));
             }
         }
+    }
+
+    /// It is on a disk that its server never serves a cluster.
+    pub(crate) fn forswears(&mut self, id: NodeId, cluster: ClusterId) {
+        self.withdrawn.entry(cluster).or_default().insert(id);
     }
 
     /// The initialiser asks for promises.

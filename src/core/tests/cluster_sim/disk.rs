@@ -4,7 +4,7 @@ use crate::message::Caller;
 use crate::process::Process;
 use dkron_core::bootstrap::{Promise, Stage};
 use dkron_core::ids::{ClusterId, NodeId, Stamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The log, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Log {
 pub(crate) struct Disk {
     pub(crate) id: NodeId,
     pub(crate) promise: Option<Promise>,
+    pub(crate) forsworn: BTreeSet<ClusterId>,
     pub(crate) log: Option<Log>,
 }
 
@@ -43,6 +44,8 @@ impl Disk {
 pub(crate) enum Write {
     /// A promise or none; then perhaps this caller is told that it is given.
     Promise(Option<Promise>, Option<Caller>),
+    /// A cluster that is never to be served.
+    Forswear(ClusterId),
     /// The first membership.
     Initialise(Promise),
 }

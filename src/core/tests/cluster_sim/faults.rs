@@ -225,7 +225,9 @@ impl World {
         for place in &stuck {
             self.say(|| format!("a person resets {place}"));
             self.kill(*place);
-            self.machines[*place].disk.promise = None;
+            if let Some(promise) = self.machines[*place].disk.promise.take() {
+                self.machines[*place].disk.forsworn.insert(promise.cluster);
+            }
             if self.machines[*place].disk.log.is_some() {
                 self.wipe(*place);
             }

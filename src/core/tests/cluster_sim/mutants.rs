@@ -23,20 +23,22 @@ pub(crate) enum Mutant {
     OneWithdrawalIsEnough,
     /// A server that has withdrawn serves the cluster all the same.
     WithdrawnServerServes,
+    /// What was forsworn is forgotten in a restart.
+    OathIsForgotten,
     /// The leader takes all servers for live.
     RemovalBelowQuorum,
     /// The leader takes all learners for caught up.
     LaggingLearnerIsPromoted,
     /// A server that is silent for a moment is taken for dead.
     MomentarySilenceIsDeath,
-    /// Two changes of the membership at once.
+    /// The clean-up goes on below the smallest quorum.
     SmallestQuorumIsIgnored,
     /// The leader promotes and does not replace.
     DeadVotersStay,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 15] = [
+    pub(crate) const ALL: [Mutant; 16] = [
         Mutant::PromiseIsNotDurable,
         Mutant::PromiseIsGivenBeforeItIsStored,
         Mutant::SecondPromiseIsGiven,
@@ -47,6 +49,7 @@ impl Mutant {
         Mutant::InitialiserDeniesItsAttempt,
         Mutant::OneWithdrawalIsEnough,
         Mutant::WithdrawnServerServes,
+        Mutant::OathIsForgotten,
         Mutant::RemovalBelowQuorum,
         Mutant::LaggingLearnerIsPromoted,
         Mutant::MomentarySilenceIsDeath,
@@ -59,10 +62,10 @@ impl Mutant {
         match self {
             Mutant::PromiseIsNotDurable | Mutant::PromiseIsGivenBeforeItIsStored => &["promise"],
             Mutant::SecondPromiseIsGiven | Mutant::InitialiserDeniesItsAttempt => &["promise"],
-            Mutant::OneWithdrawalIsEnough => &["promise"],
+            Mutant::OneWithdrawalIsEnough => &["promise", "withdrawn"],
             Mutant::SomePromisesAreEnough | Mutant::SetIsNotExact => &["set"],
             Mutant::AbortIsNotDurable | Mutant::AbortAfterInitialise => &["abort", "promise", "set"],
-            Mutant::WithdrawnServerServes => &["withdrawn"],
+            Mutant::WithdrawnServerServes | Mutant::OathIsForgotten => &["withdrawn"],
             Mutant::RemovalBelowQuorum => &["invariant 10"],
             Mutant::LaggingLearnerIsPromoted => &["lag"],
             Mutant::MomentarySilenceIsDeath => &["flapping"],

@@ -31,6 +31,7 @@ impl Process {
         let own = Own { id, expect: machine.expect, region: "".into(), has_seeds: true };
         let roster = Roster { own: id, ..Roster::default() };
         let forming = Forming::new(own, stage, machine.disk.promise.clone(), time(now));
+        let forming = forming.with_forsworn(machine.disk.forsworn.clone());
         Process { epoch: machine.epoch, forming, roster, heard: BTreeMap::new() }
     }
 

@@ -218,6 +218,7 @@ impl World {
                 self.write(place, Write::Promise(promise, None));
                 self.strike_at_times(place);
             }
+            Step::Forswear(cluster) => self.write(place, Write::Forswear(cluster)),
             Step::Hello(to, hello) => self.send(place, to, Message::Hello { from, to, hello }),
             Step::Ask(to, promise) => {
                 self.checks.asks(&promise);
@@ -261,6 +262,7 @@ impl World {
         let Some(process) = &mut self.machines[place].process else { return };
         match &write {
             Write::Initialise(_) => process.forming.on_initialised(),
+            Write::Forswear(cluster) => process.forming.on_forsworn(*cluster),
             Write::Promise(..) => process.forming.on_stored(now),
         }
         if let Write::Initialise(promise) = &write
@@ -289,6 +291,13 @@ impl World {
                 if !forgets {
                     self.machines[place].disk.promise.clone_from(promise);
                 }
+            }
+            Write::Forswear(cluster) if self.has(Mutant::OathIsForgotten) => {
+                self.checks.forswears(self.machines[place].disk.id, *cluster);
+            }
+            Write::Forswear(cluster) => {
+                self.machines[place].disk.forsworn.insert(*cluster);
+                self.checks.forswears(self.machines[place].disk.id, *cluster);
             }
             Write::Initialise(promise) => {
                 let stamp = promise.stamp();
@@ -341,9 +350,9 @@ impl World {
             Message::Hello { from, to, hello } => {
                 let Some(place) = self.up(to) else { return };
                 let Some(process) = &mut self.machines[place].process else { return };
-                let (mut answer, drawn_in) = process.forming.on_hello(&hello);
-                if let Some(promise) = drawn_in {
-                    self.write(place, Write::Promise(Some(promise), None));
+                let (mut answer, forsworn) = process.forming.on_hello(&hello);
+                if let Some(cluster) = forsworn {
+                    self.write(place, Write::Forswear(cluster));
                 }
                 self.distort(to, &hello, &mut answer.relation);
                 self.answer(place, from, Message::Answer { to: from, from: to, hello, answer });
