@@ -4,6 +4,7 @@ mod agent;
 mod api;
 mod backup;
 mod cli;
+mod dispatch;
 mod node;
 mod processors;
 mod supervised;

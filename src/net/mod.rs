@@ -25,10 +25,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// ... and gives the connection up when this long nobody answers.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The same for who was dialled: faster, because a server that gives an agent up within 5 s still leaves it
-/// time to come back.
-const SERVED_KEEP_ALIVE: Duration = Duration::from_millis(1_500);
-const SERVED_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(1_250);
+/// The same for who was dialled: it asks sooner, because a server that gives an agent up within 5 s still leaves
+/// it time to come back; it waits as long, because a process that is busy answers late.
+const SERVED_KEEP_ALIVE: Duration = Duration::from_secs(1);
+const SERVED_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A server knows of a dead connection within this.
 pub const SILENCE_MAX: Duration = SERVED_KEEP_ALIVE.saturating_add(SERVED_KEEP_ALIVE_TIMEOUT);
 

@@ -61,6 +61,11 @@ impl Mark {
         self.digests.back().copied()
     }
 
+    /// Bytes of the entries applied since the start of the process.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The voters as of it, by id.
     pub fn voters(&self) -> impl Iterator<Item = NodeId> {
         self.membership.voter_ids().map(|id| id.0)
