@@ -14,6 +14,7 @@
 //! - [`net`]: the only owner of listeners and dials
 //! - [`telemetry`]: the set-up of tracing
 //! - [`task`]: the only spawner
+//! - [`lock`]: locks on files, with one patience
 //! - [`clock`]: the only reader of the clocks
 //!
 //! What is decided when is not here but in `dkron_core`; `docs/architecture.md` has the whole map.
@@ -28,6 +29,7 @@ pub mod dispatch;
 pub mod executor;
 pub mod history;
 pub mod leader;
+pub mod lock;
 pub mod net;
 pub mod node;
 pub mod raft;

@@ -13,6 +13,7 @@ pub mod frame;
 mod generated;
 pub mod history;
 pub mod journal;
+mod launch;
 mod numbers;
 pub mod raft;
 mod registration;
