@@ -24,6 +24,7 @@ use dkron_core::roster::Roster;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -56,6 +57,8 @@ pub struct Options {
     pub stage: Stage,
     /// The promise on its disk.
     pub promise: Option<Promise>,
+    /// The clusters that it never serves, by its disk.
+    pub forsworn: BTreeSet<ClusterId>,
     /// Where promises are kept.
     pub promises: Promises,
     /// The servers that are seen.
@@ -87,12 +90,12 @@ type Calls = FuturesUnordered<BoxFuture<'static, Option<Heard>>>;
 impl Formation {
     /// A room that answers; [`Formation::run`] makes it act.
     pub fn new(options: Options) -> Formation {
-        let Options { own, stage, promise, promises, roster, channels } = options;
+        let Options { own, stage, promise, forsworn, promises, roster, channels } = options;
         let (id, region) = (own.id, own.region.clone());
         let inner = Inner {
             own: id,
             region,
-            forming: Mutex::new(Forming::new(own, stage, promise, steady())),
+            forming: Mutex::new(Forming::new(own, stage, promise, steady()).with_forsworn(forsworn)),
             promises,
             roster,
             channels,
@@ -135,7 +138,7 @@ impl Formation {
         loop {
             self.check()?;
             let plan = self.plan(&draft());
-            let stores = plan.steps.iter().any(|step| matches!(step, Step::Store(_)));
+            let stores = plan.steps.iter().any(|step| matches!(step, Step::Store(_) | Step::Forswear(_)));
             self.tell(&plan);
             for step in plan.steps {
                 self.carry_out(step, &mut calls, &entries).await?;
@@ -165,6 +168,7 @@ impl Formation {
     ) -> Result<(), raft::Error> {
         let entry = match step {
             Step::Store(promise) => return self.store(promise).await,
+            Step::Forswear(cluster) => return self.forswear(cluster).await,
             Step::Hello(peer, hello) => {
                 calls.push(Box::pin(self.ask(peer, hello)));
                 return Ok(());
@@ -188,6 +192,13 @@ impl Formation {
     async fn store(&self, promise: Option<Promise>) -> Result<(), raft::Error> {
         self.inner.promises.set(promise).await?;
         self.forming().on_stored(steady());
+        Ok(())
+    }
+
+    /// Notes on the disk that this server never serves a cluster.
+    async fn forswear(&self, cluster: ClusterId) -> Result<(), raft::Error> {
+        self.inner.promises.forswear(cluster).await?;
+        self.forming().on_forsworn(cluster);
         Ok(())
     }
 

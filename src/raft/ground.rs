@@ -11,7 +11,10 @@ use super::log::promise;
 use crate::task::blocking;
 use dkron_core::bootstrap::Promise;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// An open data directory. Only one process has it.
 pub struct Ground {
@@ -20,6 +23,7 @@ pub struct Ground {
     pub(super) end: DiskEnd,
     identity: Identity,
     promise: Option<Promise>,
+    forsworn: BTreeSet<ClusterId>,
 }
 
 /// Opens a server's data directory; a new one gets its id. With `server`, a directory of another one is refused.
@@ -41,7 +45,7 @@ pub(super) async fn open_with(
     let opening = blocking("raft open", move || Disk::open_with(&path, around));
     let (disk, thread) = opening.await.map_err(|_| Error::Stopped)??;
     let end = disk.end(thread);
-    let promise = promise::read(&disk)?;
+    let (promise, forsworn) = (promise::read(&disk)?, promise::read_forsworn(&disk)?);
     let identity = match Identity::read(&disk)? {
         Some(stored) => {
             stored.check_server(disk.path(), server)?;
@@ -54,7 +58,7 @@ pub(super) async fn open_with(
             identity
         }
     };
-    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise })
+    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise, forsworn })
 }
 
 impl Ground {
@@ -68,9 +72,15 @@ impl Ground {
         self.promise.as_ref()
     }
 
-    /// The way to change that, also while consensus runs.
+    /// Which clusters it had forsworn when the directory was opened.
+    pub fn forsworn(&self) -> &BTreeSet<ClusterId> {
+        &self.forsworn
+    }
+
+    /// The way to change these, also while consensus runs; asked for once.
     pub fn promises(&self) -> Promises {
-        Promises { disk: self.disk.clone() }
+        let forsworn = Arc::new(Mutex::new(self.forsworn.clone()));
+        Promises { disk: self.disk.clone(), forsworn }
     }
 
     /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
@@ -127,6 +137,8 @@ impl Ground {
 #[derive(Clone)]
 pub struct Promises {
     disk: Disk,
+    /// Held while it is written, so that memory and disk change in one order.
+    forsworn: Arc<Mutex<BTreeSet<ClusterId>>>,
 }
 
 impl Promises {
@@ -137,6 +149,17 @@ impl Promises {
     pub async fn set(&self, promise: Option<Promise>) -> Result<(), Error> {
         let record = promise::encode(promise.as_ref());
         write(&self.disk, vec![(Slot::Promise, record)], "writing the promise").await
+    }
+
+    /// Notes that this server never serves a cluster; on the disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error`] of the disk.
+    pub async fn forswear(&self, cluster: ClusterId) -> Result<(), Error> {
+        let mut forsworn = self.forsworn.lock().await;
+        forsworn.insert(cluster);
+        let record = promise::encode_forsworn(&forsworn);
+        write(&self.disk, vec![(Slot::Forsworn, record)], "writing what is forsworn").await
     }
 }
 

@@ -5,6 +5,7 @@
 //! between other writes: the marker that hides them is written first, so that it may end at any time.
 
 use super::keys::{self, Slot};
+use crate::lock;
 use crate::raft::error::Error;
 use crate::telemetry::counters;
 use std::fs::File;
@@ -25,8 +26,6 @@ const QUEUE: usize = 1_024;
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Entries deleted between two rounds: about a millisecond.
 const DELETE_SLICE: u64 = 256;
-/// How long the end waits for readers.
-const READERS_WAIT_MS: u64 = 1_000;
 
 /// Called once the write is on the disk, or failed.
 pub(crate) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -96,20 +95,16 @@ pub(crate) struct DiskEnd {
 }
 
 impl DiskEnd {
-    /// Waits until everything queued is written, and a moment for readers that are about to go, so that the
+    /// Waits until everything queued is written, and a while for readers that are about to go, so that the
     /// directory can be opened again at once. Blocks.
     pub(crate) fn close(self) {
         drop(self.queue.blocking_send(Write::Stop));
         if self.thread.0.join().is_err() {
             tracing::error!("the log's writer panicked");
         }
-        for _ in 0..READERS_WAIT_MS {
-            if is_free(&self.path.join("db")) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+        if !matches!(lock::wait_until_free(&self.path.join("db")), Ok(true)) {
+            tracing::debug!("somebody still reads the log");
         }
-        tracing::debug!("somebody still reads the log");
     }
 }
 
@@ -121,6 +116,9 @@ impl Disk {
         around: impl FnOnce(Force) -> Force,
     ) -> Result<(Disk, DiskThread), Error> {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
+        let file = path.join("db");
+        // sled asks once for the lock on its file; whether it is had in the end sled says.
+        lock::wait_until_free(&file).map_err(Error::file(&file, "waiting for the lock"))?;
         let database = sled::Config::default()
             .path(path)
             .segment_size(SEGMENT_BYTES)
@@ -128,7 +126,6 @@ impl Disk {
             .flush_every_ms(None)
             .open()
             .map_err(Error::database(path))?;
-        let file = path.join("db");
         let second = File::options().write(true).open(&file).map_err(Error::file(&file, "opening"))?;
         second.sync_all().map_err(Error::file(&file, "syncing"))?;
         sync_folder(path)?;
@@ -210,12 +207,6 @@ impl Disk {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Whether nobody has the file locked, as sled does while it has it open.
-fn is_free(file: &Path) -> bool {
-    let Ok(handle) = File::open(file) else { return true };
-    rustix::fs::flock(&handle, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// Forces a folder's list of names to the disk.

@@ -38,6 +38,13 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
 
     let ground = open(folder.path(), None).await.expect("opened again");
     assert_eq!((ground.identity().stamp, ground.promise()), (Some(right), Some(&promise)));
+    let promises = ground.promises();
+    promises.forswear(ClusterId(3)).await.expect("forsworn");
+    promises.forswear(ClusterId(4)).await.expect("forsworn");
+    drop(promises);
+    ground.close().await.expect("closed");
+    let ground = open(folder.path(), None).await.expect("opened again");
+    assert_eq!(ground.forsworn(), &[ClusterId(3), ClusterId(4)].into());
     assert!(ground.is_blank().expect("read"));
 }
 

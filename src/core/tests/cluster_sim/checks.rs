@@ -81,7 +81,10 @@ impl Checks {
         if let Some(promise) = freed {
             let known = machine.disk.forsworn.contains(&promise.cluster);
             if !known && !self.given_up.contains(&promise.cluster) {
-                self.report(format!("withdrawn server {id} is free of {} and may promise it again", promise.cluster));
+                self.report(format!(
+                    "withdrawn server {id} is free of {} and may promise it again",
+                    promise.cluster
+                ));
             }
         }
         if let Some(promise) = cleared.filter(|_| !founded) {
