@@ -156,7 +156,7 @@ impl Relation {
 pub enum Refusal {
     /// It expects another number of servers.
     Expect(u32),
-    /// It is of another region, or the set is not what its initialiser may ask for.
+    /// The set is not what its initialiser may ask this server for.
     Malformed,
     /// It belongs to, or sees, a formed cluster.
     Formed(Stamp),

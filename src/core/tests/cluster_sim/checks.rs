@@ -64,34 +64,37 @@ impl Checks {
         withdrawn >= promise.deadly() || (!held && !self.initialised.contains(&cluster))
     }
 
-    /// A promise, or none, is on disk now in the place of another.
-    pub(crate) fn stores(&mut self, machine: &Machine, before: Option<&Promise>, after: Option<&Promise>) {
-        let id = machine.disk.id;
+    /// A promise, or none, comes to a machine's disk in the place of another.
+    pub(crate) fn stores(&mut self, machines: &[Machine], place: usize, after: Option<&Promise>) {
+        let disk = &machines[place].disk;
         if let Some(promise) = after {
             self.promises.entry(promise.cluster).or_insert_with(|| promise.clone());
             if promise.withdrawn {
-                self.withdrawn.entry(promise.cluster).or_default().insert(id);
-            } else if promise.initialiser == id {
-                self.given.entry(id).or_default().insert(promise.cluster);
+                self.withdrawn.entry(promise.cluster).or_default().insert(disk.id);
+            } else if promise.initialiser == disk.id {
+                self.given.entry(disk.id).or_default().insert(promise.cluster);
             }
         }
-        let cleared = before.filter(|before| before.initialiser == id && after.is_none());
-        let founded = machine.disk.log.is_some_and(|log| log.founded);
-        let freed = before.filter(|before| before.withdrawn && after.is_none() && !founded);
-        if let Some(promise) = freed {
-            let known = machine.disk.forsworn.contains(&promise.cluster);
-            if !known && !self.given_up.contains(&promise.cluster) {
-                self.report(format!(
-                    "withdrawn server {id} is free of {} and may promise it again",
-                    promise.cluster
-                ));
-            }
+        let cleared = disk.promise.as_ref().filter(|_| after.is_none());
+        if let Some(promise) = cleared.filter(|_| !disk.log.is_some_and(|log| log.founded)) {
+            self.clears(machines, place, promise);
         }
-        if let Some(promise) = cleared.filter(|_| !founded) {
-            self.given_up.insert(promise.cluster);
-            if machine.disk.is_of(promise.cluster) {
-                self.report(format!("abort of {} by {id} after it was initialised", promise.cluster));
+    }
+
+    /// A server that belongs to no founded cluster is free of its promise.
+    fn clears(&mut self, machines: &[Machine], place: usize, promise: &Promise) {
+        let (disk, cluster) = (&machines[place].disk, promise.cluster);
+        let id = disk.id;
+        if promise.initialiser == id {
+            self.given_up.insert(cluster);
+            if disk.is_of(cluster) {
+                self.report(format!("abort of {cluster} by {id} after it was initialised"));
             }
+        } else if !self.is_void(machines, cluster) {
+            self.report(format!("promise of {id} for {cluster} is cleared while it holds"));
+        } else if promise.withdrawn && !disk.forsworn.contains(&cluster) && !self.given_up.contains(&cluster)
+        {
+            self.report(format!("withdrawn server {id} is free of {cluster} and may promise it again"));
         }
     }
 

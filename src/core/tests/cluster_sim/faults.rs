@@ -81,7 +81,7 @@ impl World {
 
     /// The initialiser is gone as soon as its log is initialised, for so long that the others withdraw.
     pub(crate) fn vanish_at_times(&mut self, place: usize) {
-        if self.faulty && self.chance.per_mille(150) {
+        if self.faulty && self.chance.per_mille(self.vanishing) {
             self.kill(place);
             let at = self.now + self.chance.between(25_000, 60_000);
             self.at(at, Event::Start(place));

@@ -62,7 +62,7 @@ impl Mutant {
         match self {
             Mutant::PromiseIsNotDurable | Mutant::PromiseIsGivenBeforeItIsStored => &["promise"],
             Mutant::SecondPromiseIsGiven | Mutant::InitialiserDeniesItsAttempt => &["promise"],
-            Mutant::OneWithdrawalIsEnough => &["promise", "withdrawn"],
+            Mutant::OneWithdrawalIsEnough => &["promise"],
             Mutant::SomePromisesAreEnough | Mutant::SetIsNotExact => &["set"],
             Mutant::AbortIsNotDurable | Mutant::AbortAfterInitialise => &["abort", "promise", "set"],
             Mutant::WithdrawnServerServes | Mutant::OathIsForgotten => &["withdrawn"],

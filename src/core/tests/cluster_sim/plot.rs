@@ -31,6 +31,8 @@ pub(crate) struct Plot {
     pub(crate) heal: i64,
     /// How many entries a server can catch up with in a round.
     pub(crate) speed: u64,
+    /// How often of a thousand times an initialiser is gone once it has initialised.
+    pub(crate) vanishing: u64,
 }
 
 impl Plot {
@@ -68,6 +70,7 @@ impl Plot {
             losses: (most - count).min(2),
             heal: chance.between(45_000, 100_000),
             speed: chance.between(20, 400) as u64,
+            vanishing: *chance.pick(&[50, 50, 50, 700]),
             machines,
             settings,
         }

@@ -9,7 +9,7 @@ use crate::message::{Caller, Event, Message};
 use crate::mutants::Mutant;
 use crate::plot::{Kind, Plot};
 use crate::process::{Process, time};
-use dkron_core::bootstrap::{Refusal, Relation, Stage, Step, Verdict, Wait};
+use dkron_core::bootstrap::{Hello, Promise, Refusal, Relation, Stage, Step, Verdict, Wait};
 use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_core::voters::Settings;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) losses: usize,
     pub(crate) speed: u64,
+    /// How often of a thousand times an initialiser is gone once it has initialised.
+    pub(crate) vanishing: u64,
     pub(crate) heal_at: i64,
     pub(crate) checks: Checks,
     pub(crate) counted: Counted,
@@ -61,6 +63,7 @@ impl World {
             settings: plot.settings,
             losses: plot.losses,
             speed: plot.speed,
+            vanishing: plot.vanishing,
             heal_at: plot.heal,
             machines: plot.machines,
             checks: Checks::default(),
@@ -282,10 +285,10 @@ impl World {
         match write {
             Write::Promise(promise, reply) => {
                 let own = self.machines[place].disk.id;
-                let before = self.machines[place].disk.promise.clone();
-                let own_attempt = before.as_ref().is_some_and(|before| before.initialiser == own);
-                let aborts = promise.is_none() && own_attempt;
-                self.checks.stores(&self.machines[place], before.as_ref(), promise.as_ref());
+                let own_attempt = |held: &Promise| held.initialiser == own;
+                let aborts =
+                    promise.is_none() && self.machines[place].disk.promise.as_ref().is_some_and(own_attempt);
+                self.checks.stores(&self.machines, place, promise.as_ref());
                 let forgets = (self.has(Mutant::PromiseIsNotDurable) && reply.is_some())
                     || (self.has(Mutant::AbortIsNotDurable) && aborts);
                 if !forgets {
@@ -382,7 +385,7 @@ impl World {
         }
     }
 
-    fn distort(&self, own: NodeId, hello: &dkron_core::bootstrap::Hello, relation: &mut Relation) {
+    fn distort(&self, own: NodeId, hello: &Hello, relation: &mut Relation) {
         let asked = hello.about.as_ref().map(|promise| promise.initialiser);
         if self.has(Mutant::InitialiserDeniesItsAttempt) && asked == Some(own) && *relation == Relation::Holds
         {
@@ -393,7 +396,7 @@ impl World {
         }
     }
 
-    fn asked(&mut self, from: Caller, to: NodeId, promise: &dkron_core::bootstrap::Promise) {
+    fn asked(&mut self, from: Caller, to: NodeId, promise: &Promise) {
         let Some(place) = self.up(to) else { return };
         let Some(process) = &mut self.machines[place].process else { return };
         let verdict = process.forming.on_promise_request(promise, &process.roster);
