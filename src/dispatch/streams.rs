@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
-/// Messages that may wait for one agent: what one turn of the leader decides, with room for settlements.
-pub(super) const QUEUE: usize = 8_192;
+/// Messages that may wait for one agent: some seconds of launches at the highest rate, since one that finds no
+/// room is sent again only after two. Places take memory only while they are taken, about 200 bytes each.
+pub(super) const QUEUE: usize = 65_536;
 
 /// The streams by node. A node has one: a newer stream takes the place of an older one.
 #[derive(Clone, Default)]
