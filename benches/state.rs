@@ -8,7 +8,7 @@ mod common;
 
 use common::{fleet, mebibytes, millis, print_machine, rate, resident_bytes, row, timed};
 use dkron::clock::{monotonic, wall};
-use dkron::raft::{Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
+use dkron::raft::{self, Blank, Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron::task;
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command as Proposal};
@@ -39,19 +39,21 @@ async fn start(path: &Path) -> Raft<Ledger> {
         }
     }));
     let never = SnapshotRule { bytes: u64::MAX, entries: u64::MAX, every: Duration::from_secs(1 << 20) };
+    let mut ground = raft::open(path, None).await.expect("opened");
+    if ground.identity().stamp.is_none() {
+        ground.adopt(ground.new_stamp().expect("random")).await.expect("adopted");
+    }
     let options = Options {
-        data_dir: path.to_path_buf(),
-        peer: Peer { name: "one".into(), address: "127.0.0.1:8946".into() },
-        server: None,
-        stamp: None,
-        founder: Some(Founder { default_zone: "UTC".into(), zone_data: "2026a".into() }),
+        blank: Blank::Found([(ground.identity().server, Peer::default())].into()),
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        addresses: watch::channel(Arc::default()).1,
         multiplier: 1,
         snapshots: never,
         clock: Arc::new(wall),
         history,
         history_synced,
     };
-    Raft::start(options).await.expect("started")
+    Raft::start(ground, options).await.expect("started")
 }
 
 /// Stores jobs, every so many-th one from this number on.

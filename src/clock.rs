@@ -20,10 +20,21 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// The runtime's clock, on which its timers run: a test may stop it and let hours pass at once.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+pub fn runtime() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// Time since the machine started, its sleep included: what leases are timed on.
 pub fn boot() -> Span {
     let time = clock_gettime(ClockId::Boottime);
     Span::from_nanos(time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec))
+}
+
+/// The boot clock as a time, which nobody sets: only good for differences within one process.
+pub fn steady() -> Time {
+    Time::from_nanos(boot().nanos())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod api;
 mod backup;
 mod bench;
 mod cli;
+mod dispatch;
 mod node;
 mod processors;
 mod supervised;

@@ -9,7 +9,7 @@ use super::frames::{self, End};
 use super::identity;
 use crate::clock;
 use crate::telemetry::counters;
-use dkron_core::ids::{ClusterId, JournalId};
+use dkron_core::ids::{JournalId, Stamp};
 use dkron_core::journal::Record;
 use dkron_wire::WireError;
 use dkron_wire::journal::{Header, decode_header, decode_record, encode_header, encode_record};
@@ -88,6 +88,8 @@ impl JournalFile {
         let (sender, receiver) = sync_channel(QUEUE);
         let (progress, watcher) = watch::channel(Progress::default());
         let file = private().append(true).open(folder.path(NAME))?;
+        // An agent that was killed may have left records that are read and not yet on the disk: we act upon them.
+        file.sync_all()?;
         let length = file.metadata()?.len();
         let writer =
             Writer { folder: folder.clone(), file, length, compacted: length, progress, _lock: lock };
@@ -172,8 +174,8 @@ fn read(folder: &Folder) -> io::Result<Found> {
     Ok(Found::Whole((header, records)))
 }
 
-fn begin(folder: &Folder, cluster: Option<ClusterId>) -> io::Result<(Header, Vec<Record>)> {
-    let header = Header { cluster, journal: JournalId(identity::random()?) };
+fn begin(folder: &Folder, stamp: Option<Stamp>) -> io::Result<(Header, Vec<Record>)> {
+    let header = Header { stamp, journal: JournalId(identity::random()?) };
     write_whole(folder, &header, &[])?;
     Ok((header, Vec::new()))
 }
@@ -302,10 +304,10 @@ fn gather(receiver: &Receiver<Order>, first: u64, records: &[Record]) -> (u64, V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dkron_core::ids::ExecutionId;
+    use dkron_core::ids::{ClusterId, ExecutionId, Incarnation};
 
     fn record(number: u128) -> Record {
-        Record::Starting { id: ExecutionId(number) }
+        Record::Unstarted { id: ExecutionId(number) }
     }
 
     async fn durable(file: &mut JournalFile, step: u64) {
@@ -376,7 +378,8 @@ mod tests {
         let folder = folder(&data);
         let header = filled(&folder, 5).await;
         let mut opened = open(&folder).expect("journal opens");
-        let renamed = Header { cluster: Some(ClusterId(9)), ..header };
+        let renamed =
+            Header { stamp: Some(Stamp { cluster: ClusterId(9), incarnation: Incarnation(1) }), ..header };
         opened.file.append(vec![record(5)]);
         opened.file.rewrite(renamed, vec![record(100)]);
         let step = opened.file.append(vec![record(101)]);

@@ -35,7 +35,7 @@ use crate::executor::Executors;
 use crate::task::{self, CancellationToken};
 use calls::Calls;
 use dkron_core::delivery::{FromAgent, ToAgent};
-use dkron_core::ids::{ClusterId, NodeId};
+use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::job::Words;
 use dkron_core::journal::{Journal, Record};
 use dkron_core::node::Registration;
@@ -109,12 +109,15 @@ pub enum AgentError {
 pub struct AgentHandle {
     /// What servers say to it.
     pub inbox: mpsc::Sender<ToAgent>,
-    /// What it says to them. Whoever reads it loses nothing by losing a message: each welcome brings all again.
+    /// What it says to the leader. Whoever reads it loses nothing by losing a message: each `Leading` that it is
+    /// told brings all again.
     pub outbox: mpsc::Receiver<FromAgent>,
     /// What it says of itself in its hello.
     pub registration: Registration,
     /// The cluster that it belongs to; none before its first welcome.
-    pub cluster: watch::Receiver<Option<ClusterId>>,
+    pub stamp: watch::Receiver<Option<Stamp>>,
+    /// This start of it, told apart from any other.
+    pub process: u64,
     stop: CancellationToken,
     task: JoinHandle<Result<(), AgentError>>,
 }
@@ -150,22 +153,27 @@ struct Opened {
     lock: Arc<File>,
     node: NodeId,
     boot: dkron_core::ids::BootId,
+    process: u64,
     journal: journal_file::Opened,
 }
 
 fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
     let failed = |what| move |source| AgentError::Folder { what, source };
     let folder = Folder::open(data_dir).map_err(failed("opening the data directory"))?;
-    let lock = folder.lock("lock").map_err(failed("locking the data directory"))?;
-    let lock = Arc::new(lock.ok_or(AgentError::InUse)?);
+    let lock = folder.lock_file("lock").map_err(failed("opening the lock"))?;
+    if !crate::lock::take(&lock).map_err(failed("locking the data directory"))? {
+        return Err(AgentError::InUse);
+    }
+    let lock = Arc::new(lock);
     let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
+    let process = identity::random().map_err(failed("asking for random numbers"))? as u64;
     let journal = JournalFile::open(&folder, lock.clone()).map_err(failed("reading the journal"))?;
     if let Some(problem) = &journal.set_aside {
         tracing::error!(%problem, journal = %journal.header.journal, "the journal was damaged: set aside, a new one begun");
     }
     remove_stray_outputs(&folder, &journal.records).map_err(failed("tidying the outputs"))?;
-    Ok(Opened { folder, lock, node, boot, journal })
+    Ok(Opened { folder, lock, node, boot, process, journal })
 }
 
 /// Removes kept outputs that nobody will ask for: those of executions that the journal does not owe.
@@ -187,11 +195,11 @@ fn remove_stray_outputs(folder: &Folder, records: &[Record]) -> io::Result<()> {
 }
 
 fn begin(options: Options, opened: Opened) -> AgentHandle {
-    let Opened { folder, lock, node, boot, journal: journal_file::Opened { header, records, file, .. } } =
-        opened;
+    let Opened { folder, lock, node, boot, process, journal } = opened;
+    let journal_file::Opened { header, records, file, .. } = journal;
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
-    let (cluster_sender, cluster) = watch::channel(header.cluster);
+    let (stamp_sender, stamp) = watch::channel(header.stamp);
     let stop = CancellationToken::new();
     let registration = Registration {
         node: options.node.unwrap_or(node),
@@ -214,10 +222,11 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         link: link::start(folder.clone(), options.supervisor, stop.clone()),
         inbox: inbox_receiver,
         outbox: outbox_sender,
-        cluster: cluster_sender,
+        stamp: stamp_sender,
         stop: stop.clone(),
         pending: VecDeque::new(),
         supervisor: None,
+        runner: None,
         orphans: BTreeMap::new(),
         orphans_at: clock::monotonic(),
         folder,
@@ -229,5 +238,5 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         while written.changed().await.is_ok() {}
         ended
     });
-    AgentHandle { inbox, outbox, registration, cluster, stop, task }
+    AgentHandle { inbox, outbox, registration, stamp, process, stop, task }
 }

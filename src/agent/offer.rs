@@ -53,7 +53,7 @@ impl Offer {
         }
     }
 
-    /// A server is there that knows nothing of what was told before.
+    /// A leader is there that knows nothing of what was told before.
     pub(super) fn connect(&mut self) {
         self.connected = true;
         self.queue.clear();
@@ -61,6 +61,14 @@ impl Offer {
         self.sent.clear();
         self.scan = Some(None);
         self.again_at = clock::monotonic() + AGAIN;
+    }
+
+    /// No server is there to be told anything.
+    pub(super) fn disconnect(&mut self) {
+        self.connected = false;
+        self.queue.clear();
+        self.pieces.clear();
+        self.scan = None;
     }
 
     /// Queues a report.

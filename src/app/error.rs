@@ -30,6 +30,32 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// All in the order of their stable numbers.
+    const ALL: [Kind; 10] = [
+        Kind::Invalid,
+        Kind::NotFound,
+        Kind::ParentNotFound,
+        Kind::Changed,
+        Kind::Conflict,
+        Kind::Paused,
+        Kind::TooLarge,
+        Kind::Unavailable,
+        Kind::Unknown,
+        Kind::Internal,
+    ];
+
+    /// The stable number of messages between servers.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The kind with this number.
+    pub fn from_number(number: u32) -> Option<Kind> {
+        Kind::ALL.get(number as usize).copied()
+    }
+}
+
 /// A wish that was not granted.
 #[derive(Debug)]
 pub struct Error {

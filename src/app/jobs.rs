@@ -1,13 +1,13 @@
 //! Jobs: store, look up, list, delete, run, toggle, hold.
 
-use super::{App, Error, Kind, fresh_request, fresh_uid};
+use super::{App, Error, Kind, fresh_request};
 use crate::executor;
 use crate::raft::Priority;
 use crate::task;
 use dkron_core::command::{Action, Counters, Reply, Scope};
 use dkron_core::ids::{JobSlot, JobUid, RequestId};
+use dkron_core::intent::{Intent, Wish};
 use dkron_core::job::Job;
-use dkron_core::plan::edit::{self, Submission};
 use dkron_core::state::State;
 use dkron_core::state::record::JobRecord;
 use dkron_core::time::Time;
@@ -69,10 +69,7 @@ impl App {
         executor::validate(&submit.job.executor, &submit.job.executor_config)
             .map_err(|error| Error::new(Kind::Invalid, error.to_string()))?;
         let request = submit.request.map_or_else(fresh_request, Ok)?;
-        let submission = submission(submit)?;
-        let view = self.view().await?;
-        let put = edit::put(&view.state, submission, self.now())?;
-        match self.propose(Priority::Write, request, Action::Put(put)).await? {
+        match self.act(Priority::Write, request, Intent::Put(wish(submit))).await? {
             Reply::Stored { revision, .. } => Ok(revision),
             _ => Err(Error::new(Kind::Internal, "a stored job was answered by something else")),
         }
@@ -99,16 +96,14 @@ impl App {
     /// Deletes a job; as it was.
     pub async fn delete_job(&self, name: &str) -> Result<Shown, Error> {
         let shown = self.job(name).await?;
-        let action = Action::Delete { name: name.into() };
-        self.propose(Priority::Write, fresh_request()?, action).await?;
+        self.change(Action::Delete { name: name.into() }).await?;
         Ok(shown)
     }
 
     /// Asks for a run outside the schedule; answered when that is decided upon, not when it ends.
     pub async fn run_job(&self, name: &str, request: Option<RequestId>) -> Result<(Shown, RequestId), Error> {
         let request = request.map_or_else(fresh_request, Ok)?;
-        let action = Action::Run { name: name.into(), nominal: self.now() };
-        self.propose(Priority::Write, request, action).await?;
+        self.act(Priority::Write, request, Intent::Run { name: name.into() }).await?;
         Ok((self.job(name).await?, request))
     }
 
@@ -130,19 +125,25 @@ impl App {
 
     /// Deletes a job's executions and sets its counters to zero; the job after that.
     pub async fn delete_executions(&self, name: &str) -> Result<Shown, Error> {
-        let action = Action::DeleteExecutions { name: name.into() };
-        self.propose(Priority::Write, fresh_request()?, action).await?;
+        self.change(Action::DeleteExecutions { name: name.into() }).await?;
         self.job(name).await
     }
 
     /// Stops the ticks of these jobs, or of all.
     pub async fn hold(&self, scope: Scope) -> Result<(), Error> {
-        self.propose(Priority::Write, fresh_request()?, Action::Hold(scope)).await.map(drop)
+        self.change(Action::Hold(scope)).await
     }
 
     /// Lets the ticks go on.
     pub async fn release(&self, scope: Scope) -> Result<(), Error> {
-        self.propose(Priority::Write, fresh_request()?, Action::Release(scope)).await.map(drop)
+        self.change(Action::Release(scope)).await
+    }
+}
+
+impl App {
+    /// A change that nobody repeats under the same id.
+    pub(super) async fn change(&self, action: Action) -> Result<(), Error> {
+        self.act(Priority::Write, fresh_request()?, Intent::Change(action)).await.map(drop)
     }
 }
 
@@ -162,15 +163,14 @@ impl Filter {
     }
 }
 
-/// A submission with its encoded definition and a uid in case the name is new.
-pub(super) fn submission(submit: Submit) -> Result<Submission, Error> {
-    Ok(Submission {
+/// A job with its encoded definition.
+pub(super) fn wish(submit: Submit) -> Wish {
+    Wish {
         definition: definition::encode(&submit.job).into(),
         job: Arc::new(submit.job),
-        uid: fresh_uid()?,
         expected: submit.expected,
         counters: submit.counters,
-    })
+    }
 }
 
 pub(super) fn unknown(name: &str) -> Error {

@@ -11,17 +11,38 @@ mod error;
 pub mod executions;
 pub mod jobs;
 pub mod restore;
+mod submit;
+pub mod waiting;
 
 pub use error::{Error, Kind};
 
 use crate::clock;
 use crate::dispatch::Live;
 use crate::history::History;
-use crate::raft::{Priority, Raft, View};
+use crate::net::Channels;
+use crate::raft::{Raft, View};
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Command, Reply};
-use dkron_core::ids::{JobUid, RequestId};
+use dkron_core::ids::RequestId;
+use dkron_core::roster::Roster;
 use dkron_core::time::Time;
+use dkron_core::voters;
+use std::sync::Arc;
+use submit::Way;
+use tokio::sync::watch;
+
+/// What the use cases work with.
+pub struct Rooms {
+    /// What all servers agree on.
+    pub raft: Raft<Ledger>,
+    /// What ran.
+    pub history: History,
+    /// What runs writes.
+    pub live: Live,
+    /// The servers that are seen, and where they take calls.
+    pub roster: watch::Receiver<Arc<Roster>>,
+    /// How well they are, while this server leads.
+    pub health: watch::Receiver<Option<Arc<voters::Health>>>,
+}
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
@@ -29,25 +50,20 @@ pub struct App {
     raft: Raft<Ledger>,
     history: History,
     live: Live,
+    way: Way,
+    health: watch::Receiver<Option<Arc<voters::Health>>>,
 }
 
 impl App {
     /// The use cases over these rooms.
-    pub fn new(raft: Raft<Ledger>, history: History, live: Live) -> App {
-        App { raft, history, live }
+    pub fn new(rooms: Rooms) -> App {
+        let Rooms { raft, history, live, roster, health } = rooms;
+        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.
     async fn view(&self) -> Result<View<Ledger>, Error> {
         Ok(self.raft.view().await?)
-    }
-
-    /// Proposes a client's wish. The same request id within ten minutes is answered as before.
-    async fn propose(&self, priority: Priority, request: RequestId, action: Action) -> Result<Reply, Error> {
-        match self.raft.propose(priority, Command { request: Some(request), action }).await? {
-            Reply::Refused(refusal) => Err(refusal.into()),
-            reply => Ok(reply),
-        }
     }
 
     fn now(&self) -> Time {
@@ -66,8 +82,4 @@ fn random() -> Result<u128, Error> {
 /// A request id for a client that gave none.
 fn fresh_request() -> Result<RequestId, Error> {
     random().map(RequestId)
-}
-
-fn fresh_uid() -> Result<JobUid, Error> {
-    random().map(JobUid)
 }

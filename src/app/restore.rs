@@ -1,14 +1,14 @@
 //! A backup put back: the jobs of Dkron's `GET /v1/jobs`, all of them or none.
 
-use super::jobs::{Submit, submission};
+use super::jobs::{Submit, wish};
 use super::{App, Error, Kind, fresh_request};
 use crate::executor;
 use crate::raft::Priority;
 use crate::task;
-use dkron_core::command::{Action, PutJob};
+use dkron_core::command::Action;
 use dkron_core::ids::RequestId;
+use dkron_core::intent::{Intent, Wish};
 use dkron_core::limits::ENTRY_BYTES_MAX;
-use dkron_core::plan::edit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one staged part may take of an entry, with room for its frame.
@@ -30,40 +30,42 @@ impl App {
         }
         let names = submits.iter().map(|submit| submit.job.name.clone()).collect();
         let import = fresh_request()?;
-        let puts = self.completed(submits).await?;
-        for part in parts(puts) {
-            self.propose(Priority::Bulk, fresh_request()?, Action::Stage { import, jobs: part }).await?;
+        match self.stage(import, submits).await {
+            Ok(()) => Ok(names),
+            Err(error) => {
+                // What was staged would only take memory; if this fails too, the next commit finds it gone.
+                if let Err(left) = self.change(Action::Abandon { import }).await {
+                    tracing::warn!(%left, "an import that failed stays staged");
+                }
+                Err(error)
+            }
         }
-        self.commit(import).await?;
-        Ok(names)
     }
 
-    async fn completed(&self, submits: Vec<Submit>) -> Result<Vec<PutJob>, Error> {
-        let (view, now) = (self.view().await?, self.now());
-        let completing = task::blocking("prepare jobs", move || {
-            submits.into_iter().map(|submit| Ok(edit::put(&view.state, submission(submit)?, now)?)).collect()
-        });
-        completing.await.map_err(|_| Error::new(Kind::Internal, "preparing the jobs broke off"))?
-    }
-
-    async fn commit(&self, import: RequestId) -> Result<(), Error> {
-        self.propose(Priority::Bulk, fresh_request()?, Action::Commit { import }).await.map(drop)
+    async fn stage(&self, import: RequestId, submits: Vec<Submit>) -> Result<(), Error> {
+        let encoding = task::blocking("encode jobs", move || parts(submits.into_iter().map(wish).collect()));
+        let parts = encoding.await.map_err(|_| Error::new(Kind::Internal, "encoding the jobs broke off"))?;
+        for jobs in parts {
+            self.act(Priority::Bulk, fresh_request()?, Intent::Stage { import, jobs }).await?;
+        }
+        let commit = Intent::Change(Action::Commit { import });
+        self.act(Priority::Bulk, fresh_request()?, commit).await.map(drop)
     }
 }
 
 /// Jobs in parts that fit an entry, in order.
-fn parts(puts: Vec<PutJob>) -> Vec<Vec<PutJob>> {
-    let mut parts: Vec<Vec<PutJob>> = Vec::new();
+fn parts(wishes: Vec<Wish>) -> Vec<Vec<Wish>> {
+    let mut parts: Vec<Vec<Wish>> = Vec::new();
     let mut room = 0;
-    for put in puts {
-        let bytes = put.definition.len() + JOB_BYTES;
+    for wish in wishes {
+        let bytes = wish.definition.len() + JOB_BYTES;
         if bytes > room {
             parts.push(Vec::new());
             room = PART_BYTES.max(bytes);
         }
         room -= bytes;
         if let Some(part) = parts.last_mut() {
-            part.push(put);
+            part.push(wish);
         }
     }
     parts

@@ -7,6 +7,9 @@
 mod agent;
 mod bench;
 mod check_ledger;
+mod completion;
+mod config;
+mod keygen;
 mod schedule;
 mod supervise;
 mod version;
@@ -59,6 +62,12 @@ enum Command {
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise
     CheckLedger(check_ledger::CheckLedger),
+    /// Look at the settings
+    Config(config::Settings),
+    /// Print a new key for --encrypt
+    Keygen,
+    /// Print what a shell needs to complete this program's words
+    Completion(completion::Completion),
     /// Measure what a node does, beside what the machine itself does
     Bench(Box<bench::Options>),
     /// Print name, version and protocol
@@ -92,6 +101,9 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Agent(command)) => command.run(problems),
         Some(Command::Schedule(command)) => command.run(),
         Some(Command::CheckLedger(command)) => command.run(),
+        Some(Command::Config(command)) => command.run(problems),
+        Some(Command::Keygen) => keygen::run(),
+        Some(Command::Completion(command)) => command.run(),
         Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),
         Some(Command::Supervise(command)) => command.run(),

@@ -4,20 +4,28 @@ use super::type_config::{
     Entry, LeaderId, LogId, Membership, Payload, Peer, ServerId, StoredMembership, Vote,
 };
 use dkron_core::ids::NodeId;
+use dkron_core::ids::Stamp;
 use dkron_wire::WireError;
-use dkron_wire::entry::{self, Stamp};
+use dkron_wire::entry;
 use dkron_wire::raft as wire;
 use openraft::EntryPayload;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) fn encode_vote(vote: &Vote) -> Vec<u8> {
-    wire::encode_vote(&wire::Vote { leader: leader_to_wire(vote.leader_id), committed: vote.committed })
+    wire::encode_vote(&vote_to_wire(vote))
 }
 
 pub(crate) fn decode_vote(bytes: &[u8]) -> Result<Vote, WireError> {
-    let vote = wire::decode_vote(bytes)?;
-    Ok(Vote { leader_id: leader_from_wire(vote.leader), committed: vote.committed })
+    wire::decode_vote(bytes).map(vote_from_wire)
+}
+
+pub(crate) fn vote_to_wire(vote: &Vote) -> wire::Vote {
+    wire::Vote { leader: leader_to_wire(vote.leader_id), committed: vote.committed }
+}
+
+pub(crate) fn vote_from_wire(vote: wire::Vote) -> Vote {
+    Vote { leader_id: leader_from_wire(vote.leader), committed: vote.committed }
 }
 
 pub(crate) fn encode_log_id(id: &LogId) -> Vec<u8> {
@@ -29,17 +37,26 @@ pub(crate) fn decode_log_id(bytes: &[u8]) -> Result<LogId, WireError> {
 }
 
 pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
+    wire::encode_log_entry(&entry_to_wire(entry))
+}
+
+/// The bytes of its commands are shared, not copied.
+pub(crate) fn entry_to_wire(entry: &Entry) -> wire::LogEntry {
     let payload = match &entry.payload {
         EntryPayload::Blank => wire::Payload::Blank,
         EntryPayload::Normal(payload) => wire::Payload::Normal(payload.bytes.clone()),
         EntryPayload::Membership(membership) => wire::Payload::Membership(membership_to_wire(membership)),
     };
-    wire::encode_log_entry(&wire::LogEntry { id: log_id_to_wire(entry.log_id), payload })
+    wire::LogEntry { id: log_id_to_wire(entry.log_id), payload }
 }
 
 /// The entry in these bytes, if it is of this cluster and incarnation.
 pub(crate) fn decode_entry(own: Stamp, bytes: bytes::Bytes) -> Result<Entry, WireError> {
-    let entry = wire::decode_log_entry(bytes)?;
+    entry_from_wire(own, wire::decode_log_entry(bytes)?)
+}
+
+/// The entry, if it is of this cluster and incarnation.
+pub(crate) fn entry_from_wire(own: Stamp, entry: wire::LogEntry) -> Result<Entry, WireError> {
     let payload = match entry.payload {
         wire::Payload::Blank => EntryPayload::Blank,
         wire::Payload::Normal(bytes) => {

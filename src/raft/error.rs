@@ -57,6 +57,19 @@ pub enum Error {
         /// The incarnation that it should have.
         wanted_incarnation: Incarnation,
     },
+    /// The server has promised to form another cluster.
+    #[error(
+        "{path} is promised to cluster {promised}, not to cluster {wanted}: its initialiser takes that back, or \
+         an operator does"
+    )]
+    Promised {
+        /// The directory.
+        path: PathBuf,
+        /// Whom it is promised to.
+        promised: ClusterId,
+        /// Whose it should become.
+        wanted: ClusterId,
+    },
     /// The data directory is of another server.
     #[error("{path} belongs to server {found}, not to server {wanted}")]
     ForeignServer {
@@ -136,8 +149,22 @@ pub enum Error {
         source: io::Error,
     },
     /// The directory has no cluster yet and this server may not found one.
-    #[error("this server belongs to no cluster yet, and was not told to found one")]
+    #[error("this server belongs to no cluster yet: it starts when it has adopted one")]
     NoCluster,
+    /// The members cannot be changed like that.
+    #[error("the members cannot be changed: {0}")]
+    Membership(String),
+    /// No quorum confirmed within the time allowed that this server still leads.
+    #[error("no quorum confirms that this server leads")]
+    NoQuorum,
+    /// The leadership cannot be handed to this server.
+    #[error("the leadership cannot go to server {to}: {why}")]
+    NoTransfer {
+        /// To whom it should.
+        to: NodeId,
+        /// Why not.
+        why: &'static str,
+    },
     /// The consensus settings contradict each other.
     #[error("consensus settings: {0}")]
     Settings(String),

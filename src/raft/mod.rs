@@ -8,17 +8,20 @@
 //! - Fails: a directory of Dkron, of another cluster or server, or with damage, is refused by name at the
 //!   start; a disk that fails later ends consensus here, and the other servers go on.
 //!
-//! Reading order: `type_config` (the names), `proposer` and `batching` (in), `log` (down), `state_machine` and
-//! `state_thread` (out), `snapshot` (again).
+//! Reading order: `type_config` (the names), `ground` and `start` (up), `proposer` and `batching` (in), `log`
+//! (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again).
 
 pub mod batching;
 mod codec;
 mod error;
+mod founding;
+mod ground;
 mod knobs;
 mod leadership;
 mod ledger;
 mod log;
 pub mod machine;
+mod members;
 mod network;
 mod proposer;
 mod snapshot;
@@ -32,25 +35,37 @@ mod tests;
 
 pub use batching::Priority;
 pub use error::Error;
+pub use founding::Founder;
+pub use ground::{Ground, Promises, open};
 pub use leadership::{Leadership, Leading};
 pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
+pub use network::{Addresses, Calls};
 pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
-pub use start::{Founder, Options};
-pub use state_thread::{Mark, View};
+pub use start::{Blank, Options};
+pub use state_thread::{DIGEST_EVERY, DIGESTS, Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
-use crate::task;
+use crate::clock;
+use crate::task::{self, CancellationToken};
 use dkron_core::command::{Command, Reply};
+use dkron_core::ids::{NodeId, Stamp};
+use dkron_core::voters::{Change, Membership};
+use dkron_wire::consensus::service::ConsensusServer;
 use log::disk::DiskEnd;
 use proposer::Door;
-use snapshot::Request;
+use snapshot::{Incoming, Request};
 use state_machine::{Fold, ThreadHandle};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use type_config::Types;
+
+/// How long a quorum may take to confirm: longer than an election, so that only a lost quorum is felt.
+const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 
 /// openraft's handle, with our types.
 pub(crate) type Consensus<M> = openraft::Raft<Types, Fold<M>>;
@@ -68,12 +83,29 @@ impl<M: Machine> Clone for Raft<M> {
 
 struct Inner<M: Machine> {
     identity: Identity,
+    stamp: Stamp,
     consensus: Consensus<M>,
     door: Arc<Door>,
     thread: ThreadHandle<M>,
+    incoming: Arc<Incoming<M>>,
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
+    members: watch::Receiver<Arc<Membership>>,
+    /// When a leader was last heard.
+    heard: Mutex<Option<Instant>>,
+    /// Ends what peers have open here.
+    hang_up: CancellationToken,
     running: Mutex<Option<Running>>,
+}
+
+impl<M: Machine> Inner<M> {
+    fn heard(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What ends with the room.
@@ -135,6 +167,61 @@ impl<M: Machine> Raft<M> {
         self.inner.leadership.clone()
     }
 
+    /// Who belongs to the log's group; on the leader also how far each lags and when it was last heard, told anew
+    /// twice a second.
+    pub fn members(&self) -> watch::Receiver<Arc<Membership>> {
+        self.inner.members.clone()
+    }
+
+    /// Carries out a change of the members, or a transfer, and waits until it is done.
+    pub async fn change(&self, change: Change) -> Result<(), Error> {
+        match change {
+            Change::HandOver { to } => self.transfer_leader(to).await,
+            change => members::change(&self.inner.consensus, change).await,
+        }
+    }
+
+    /// Takes a server in that does not vote.
+    pub async fn add_learner(&self, server: Server) -> Result<(), Error> {
+        let Server { id, peer: Peer { name, address } } = server;
+        self.change(Change::AddLearner { id, name, address }).await
+    }
+
+    /// Makes exactly these members the voters; who voted before stays a member.
+    pub async fn change_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), Error> {
+        members::change_voters(&self.inner.consensus, voters).await
+    }
+
+    /// Lets a server be no member any more.
+    pub async fn remove(&self, id: NodeId) -> Result<(), Error> {
+        self.change(Change::Remove(id)).await
+    }
+
+    /// Hands the leadership to this server and waits until it has it.
+    pub async fn transfer_leader(&self, to: NodeId) -> Result<(), Error> {
+        let members = self.inner.members.borrow().clone();
+        let now = clock::steady();
+        members::transfer(self.inner.consensus.clone(), members, self.leader(), now, to).await
+    }
+
+    /// The index up to which everything counts that was committed before the call: after it began, a quorum
+    /// confirmed that this server leads.
+    pub async fn confirm(&self) -> Result<u64, Error> {
+        members::confirm(&self.inner.consensus, CONFIRM_WAIT).await
+    }
+
+    /// A state that holds everything that was committed before the call, wherever it was asked for.
+    pub async fn view_confirmed(&self) -> Result<View<M>, Error> {
+        let index = self.confirm().await?;
+        self.view_at(index).await
+    }
+
+    /// How long ago this server was last in touch with the cluster: as leader with a quorum, else with the
+    /// leader. What it shows may be older by that. None if it never was.
+    pub fn silence(&self) -> Option<Duration> {
+        leadership::silence(&self.inner.consensus, *self.inner.heard())
+    }
+
     /// Who this server is, and of which cluster.
     pub fn identity(&self) -> Identity {
         self.inner.identity
@@ -147,12 +234,24 @@ impl<M: Machine> Raft<M> {
         receiver.await.unwrap_or(Err(Error::Stopped))
     }
 
+    /// What the other servers call, for whoever serves calls. [`Calls::service`] is the one for a consensus that
+    /// is not started yet.
+    pub fn service(&self) -> ConsensusServer<Calls<M>> {
+        Calls::service(Arc::new(OnceLock::from(self.clone())))
+    }
+
+    /// Ends the streams that peers have open here, so that a server of calls need not wait for them.
+    pub fn hang_up(&self) {
+        self.inner.hang_up.cancel();
+    }
+
     /// Ends the room: nothing more is taken, what is in flight comes down, the disk is closed. Later calls
     /// return at once.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self.inner.running().take();
         let Some(running) = running else { return Ok(()) };
         self.inner.door.close();
+        self.hang_up();
         // What is in flight may never come down without a quorum; then its callers are told "unknown".
         let last_answers = tokio::time::timeout(start::LAST_ANSWERS, running.proposer);
         if last_answers.await.is_err() {

@@ -10,9 +10,10 @@ use super::error::Error;
 use super::machine::Machine;
 use super::type_config::{Payload, Server, Types};
 use dkron_core::command::{Action, Batch, Command, Reply};
+use dkron_core::ids::Stamp;
 use dkron_core::limits::ENTRY_BYTES_MAX;
 use dkron_core::time::Time;
-use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, Stamp, encode_batch, entry_bytes};
+use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, encode_batch, entry_bytes};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -27,7 +28,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 const IN_FLIGHT: usize = 2;
 /// How long a caller waits. Without a quorum nothing commits and nothing fails: longer than any election, so that
 /// only a lost quorum is felt.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// What the commands of an entry may take.
 const ROOM: usize = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES;
 

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::machine::Machine;
-use super::snapshot::{Shelf, SnapshotFile};
+use super::snapshot::{Incoming, Shelf, SnapshotFile};
 use super::state_thread::{Item, Mark, View, Work};
 use super::type_config::{LogId, SnapshotMeta, StoredMembership, Types};
 use futures::{Stream, TryStreamExt};
@@ -10,6 +10,7 @@ use openraft::alias::SnapshotOf;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use std::io;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Entries handed over at once: a few turns of the state thread.
@@ -19,6 +20,7 @@ const HAND_OVER: usize = 64;
 pub(crate) struct Fold<M: Machine> {
     thread: ThreadHandle<M>,
     shelf: Shelf,
+    incoming: Arc<Incoming<M>>,
 }
 
 /// The way to the state thread.
@@ -70,8 +72,16 @@ impl<M: Machine> ThreadHandle<M> {
 }
 
 impl<M: Machine> Fold<M> {
-    pub(crate) fn new(thread: ThreadHandle<M>, shelf: Shelf) -> Self {
-        Fold { thread, shelf }
+    pub(crate) fn new(thread: ThreadHandle<M>, shelf: Shelf, incoming: Arc<Incoming<M>>) -> Self {
+        Fold { thread, shelf, incoming }
+    }
+
+    /// What came over the network was checked and loaded there; what came in another way is now.
+    async fn take_in(&self, snapshot: SnapshotFile) -> Result<(M, SnapshotFile), Error> {
+        match self.incoming.take(&snapshot) {
+            Some(machine) => Ok((machine, self.shelf.keep(snapshot).await?)),
+            None => self.shelf.adopt::<M>(snapshot).await,
+        }
     }
 
     async fn hand_over(&self, items: Vec<Item>) -> io::Result<()> {
@@ -116,13 +126,16 @@ impl<M: Machine> RaftStateMachine<Types> for Fold<M> {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
-        let (machine, file) = self.shelf.adopt::<M>(snapshot).await.map_err(Error::into_io)?;
+        let (machine, file) = self.take_in(snapshot).await.map_err(Error::into_io)?;
         if file.meta() != meta {
             let what = format!("it holds {}, not {meta}", file.meta());
             return Err(Error::DamagedSnapshot { path: file.path().to_path_buf(), what }.into_io());
         }
-        let mark =
-            Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), bytes: 0 };
+        let mark = Mark {
+            applied: meta.last_log_id,
+            membership: meta.last_membership.clone().into(),
+            ..Mark::default()
+        };
         let machine = Box::new(machine);
         self.thread.ask(|done| Work::Install { machine, mark, done }).await.map_err(Error::into_io)
     }

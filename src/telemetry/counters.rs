@@ -22,6 +22,11 @@ impl Counter {
     pub fn add(&self, count: u64) {
         self.value.fetch_add(count, Ordering::Relaxed);
     }
+
+    /// What it has come to.
+    pub fn value(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
 }
 
 /// Times that the log was forced to the disk.
@@ -49,8 +54,8 @@ static ALL: [&Counter; 6] =
 /// All of them as text.
 pub fn exposition() -> String {
     let mut text = String::new();
-    for Counter { name, help, value } in ALL {
-        let value = value.load(Ordering::Relaxed);
+    for counter in ALL {
+        let (Counter { name, help, .. }, value) = (counter, counter.value());
         // Writing to a text cannot fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
     }

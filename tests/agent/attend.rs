@@ -1,26 +1,28 @@
-//! The stream to a server: hello, launch, report, and everything again after it broke.
+//! The streams to the servers: hello, launch, report; who is told; everything again when another server leads.
 
-use super::{DataDir, PATIENCE, id, launch, options, welcome};
-use dkron::agent::Agent;
-use dkron::agent::attend::{AttendError, Dial, attend};
-use dkron::task;
+use super::{DataDir, PATIENCE, id, launch, options, welcome_of};
+use dkron::agent::attend::{AttendError, Dial, Discover, Servers, attend};
+use dkron::agent::{Agent, AgentHandle};
+use dkron::task::{self, CancellationToken};
 use dkron_core::command::Event;
-use dkron_core::delivery::{FromAgent, ToAgent};
+use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::execution::Verdict;
+use dkron_core::ids::{ClusterId, Incarnation, JournalId, NodeId, Stamp};
 use dkron_wire::delivery::service::{self, Agents, AgentsServer};
 use dkron_wire::delivery::{from_agent, to_agent_to_wire};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 type Answers = mpsc::Sender<Result<service::ToAgent, Status>>;
 
-/// A server that hands each stream to the test.
-struct Server(mpsc::Sender<(Streaming<service::FromAgent>, Answers)>);
+/// Hands each stream to the test.
+struct Door(mpsc::Sender<(Streaming<service::FromAgent>, Answers)>);
 
 #[tonic::async_trait]
-impl Agents for Server {
+impl Agents for Door {
     type AttendStream = ReceiverStream<Result<service::ToAgent, Status>>;
 
     async fn attend(
@@ -36,22 +38,62 @@ impl Agents for Server {
     }
 }
 
-async fn server() -> (Dial, mpsc::Receiver<(Streaming<service::FromAgent>, Answers)>) {
-    let (sender, streams) = mpsc::channel(4);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    let serving = tonic::transport::Server::builder().add_service(AgentsServer::new(Server(sender)));
-    drop(task::spawn("test server", serving.serve_with_incoming(incoming)));
-    let dial: Dial = Arc::new(move || {
-        let address = address.clone();
-        Box::pin(async move {
-            let endpoint = tonic::transport::Endpoint::from_shared(address);
-            let endpoint = endpoint.map_err(|error| AttendError::Dial(error.into()))?;
-            endpoint.connect().await.map_err(|error| AttendError::Dial(error.into()))
-        })
-    });
-    (dial, streams)
+/// A server whose every word is the test's.
+struct Server {
+    address: ServerAddress,
+    streams: mpsc::Receiver<(Streaming<service::FromAgent>, Answers)>,
+}
+
+/// One stream, seen from the server.
+struct Stream {
+    heard: Streaming<service::FromAgent>,
+    answers: Answers,
+    hello: FromAgent,
+}
+
+impl Server {
+    async fn start(number: u128) -> Server {
+        let (sender, streams) = mpsc::channel(4);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let serving = tonic::transport::Server::builder().add_service(AgentsServer::new(Door(sender)));
+        drop(task::spawn("test server", serving.serve_with_incoming(incoming)));
+        Server { address: ServerAddress { id: NodeId(number), address: address.into() }, streams }
+    }
+
+    /// The next stream, welcomed.
+    async fn stream(&mut self) -> Stream {
+        let stream = tokio::time::timeout(PATIENCE, self.streams.recv()).await.expect("it calls in time");
+        let (mut heard, answers) = stream.expect("a stream");
+        let hello = hear(&mut heard).await;
+        let stream = Stream { heard, answers, hello };
+        stream.say(welcome_of(self.address.id.0)).await;
+        stream
+    }
+}
+
+impl Stream {
+    async fn say(&self, said: ToAgent) {
+        self.answers.send(Ok(to_agent_to_wire(&said))).await.expect("the agent listens");
+    }
+
+    /// How execution 1 ended, as told here.
+    async fn outcome(&mut self) -> Verdict {
+        loop {
+            let FromAgent::Reports(told) = hear(&mut self.heard).await else { continue };
+            let mut events = told.into_iter().filter(|told| told.id == id(1)).map(|told| told.report.event);
+            if let Some(Event::Finished(outcome)) = events.find(|event| matches!(event, Event::Finished(_))) {
+                return outcome.verdict;
+            }
+        }
+    }
+
+    /// Waits for the end of the stream, and hears nothing before it.
+    async fn ends_in_silence(mut self) {
+        let said = tokio::time::timeout(PATIENCE, self.heard.message()).await.expect("it ends in time");
+        assert!(!matches!(said, Ok(Some(_))), "{said:?}");
+    }
 }
 
 async fn hear(stream: &mut Streaming<service::FromAgent>) -> FromAgent {
@@ -59,41 +101,206 @@ async fn hear(stream: &mut Streaming<service::FromAgent>) -> FromAgent {
     from_agent(message.expect("no error").expect("no end")).expect("a good message")
 }
 
-async fn say(answers: &Answers, said: ToAgent) {
-    answers.send(Ok(to_agent_to_wire(&said))).await.expect("the agent listens");
+/// As a node dials.
+pub(super) fn dial() -> Dial {
+    Arc::new(|address| {
+        Box::pin(
+            async move { dkron::net::dial(&address).await.map_err(|error| AttendError::Dial(error.into())) },
+        )
+    })
 }
 
-async fn outcome(stream: &mut Streaming<service::FromAgent>) -> Verdict {
-    loop {
-        let FromAgent::Reports(told) = hear(stream).await else { continue };
-        let mut events = told.into_iter().filter(|told| told.id == id(1)).map(|told| told.report.event);
-        if let Some(Event::Finished(outcome)) = events.find(|event| matches!(event, Event::Finished(_))) {
-            return outcome.verdict;
-        }
-    }
+type List = watch::Sender<Arc<[ServerAddress]>>;
+
+/// An agent that attends some servers.
+struct Attending {
+    journal: JournalId,
+    list: List,
+    leave: CancellationToken,
+    ended: JoinHandle<(AgentHandle, Result<(), AttendError>)>,
+}
+
+async fn attending(data: &DataDir, servers: &[&Server]) -> Attending {
+    let (list, known) = watch::channel(addresses(servers));
+    begin(data, list, Servers::Known(known)).await
+}
+
+async fn begin(data: &DataDir, list: List, servers: Servers) -> Attending {
+    let mut agent = Agent::start(options(data.path(), 4)).await.expect("the agent starts");
+    let (journal, leave) = (agent.registration.journal, CancellationToken::new());
+    let leaves = leave.clone();
+    let ended = task::spawn("attend", async move {
+        let ended = attend(&mut agent, dial(), servers, leaves).await;
+        (agent, ended)
+    });
+    Attending { journal, list, leave, ended }
+}
+
+fn addresses(servers: &[&Server]) -> Arc<[ServerAddress]> {
+    servers.iter().map(|server| server.address.clone()).collect()
 }
 
 #[tokio::test]
 async fn an_agent_says_hello_works_and_offers_what_is_unsettled_on_each_new_stream() {
     let data = DataDir::new();
-    let (dial, mut streams) = server().await;
-    let mut agent = Agent::start(options(data.path(), 4)).await.expect("the agent starts");
-    let journal = agent.registration.journal;
-    let attending = task::spawn("attend", async move { attend(&mut agent, dial).await });
+    let mut server = Server::start(1).await;
+    let agent = attending(&data, &[&server]).await;
 
-    let (mut stream, answers) = streams.recv().await.expect("a stream");
-    let FromAgent::Hello { cluster: None, registration } = hear(&mut stream).await else {
+    let mut stream = server.stream().await;
+    let FromAgent::Hello { stamp: None, registration, process } = stream.hello.clone() else {
         panic!("no hello")
     };
     assert_eq!((&*registration.name, registration.slots), ("here", 4));
-    say(&answers, welcome()).await;
-    say(&answers, ToAgent::Launch(launch(journal, 1, "shell", &[("command", "true")]))).await;
-    assert_eq!(outcome(&mut stream).await, Verdict::Succeeded);
-    drop((stream, answers));
+    stream.say(ToAgent::Leading { term: 1 }).await;
+    stream.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(stream.outcome().await, Verdict::Succeeded);
+    drop(stream);
 
-    let (mut stream, answers) = streams.recv().await.expect("another stream");
-    let FromAgent::Hello { cluster: Some(_), .. } = hear(&mut stream).await else { panic!("no hello") };
-    say(&answers, welcome()).await;
-    assert_eq!(outcome(&mut stream).await, Verdict::Succeeded);
-    attending.abort();
+    let mut stream = server.stream().await;
+    let stamp = Stamp { cluster: ClusterId(2), incarnation: Incarnation(1) };
+    let again = FromAgent::Hello { stamp: Some(stamp), registration, process };
+    assert_eq!(stream.hello, again, "the same process, now of a cluster");
+    stream.say(ToAgent::Leading { term: 1 }).await;
+    assert_eq!(stream.outcome().await, Verdict::Succeeded);
+    agent.ended.abort();
+}
+
+#[tokio::test]
+async fn the_highest_term_hears_all_and_the_next_leader_hears_it_again_until_one_settles_it() {
+    let data = DataDir::new();
+    let (mut one, mut two) = (Server::start(1).await, Server::start(2).await);
+    let agent = attending(&data, &[&one, &two]).await;
+    let (mut first, mut second) = (one.stream().await, two.stream().await);
+    first.say(ToAgent::Leading { term: 5 }).await;
+    // A follower passes on what was committed; the leader hears of it.
+    second.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(first.outcome().await, Verdict::Succeeded);
+    // The leader is deposed and does not know it; another one has a higher term.
+    second.say(ToAgent::Leading { term: 6 }).await;
+    assert_eq!(second.outcome().await, Verdict::Succeeded);
+    // An older term, said late, changes nothing; nor does a follower's word.
+    first.say(ToAgent::Leading { term: 5 }).await;
+    first.say(ToAgent::Following).await;
+    second.say(ToAgent::Following).await;
+    second.say(ToAgent::Leading { term: 8 }).await;
+    assert_eq!(second.outcome().await, Verdict::Succeeded);
+    second.say(ToAgent::Settled(vec![id(1)])).await;
+    // Settled once, it is told to nobody: the next leader hears of the next execution only.
+    first.say(ToAgent::Leading { term: 9 }).await;
+    first.say(ToAgent::Launch(launch(agent.journal, 2, "shell", &[("command", "true")]))).await;
+    loop {
+        let FromAgent::Reports(told) = hear(&mut first.heard).await else { continue };
+        if told.iter().any(|told| matches!(told.report.event, Event::Finished(_)) && told.id == id(2)) {
+            break;
+        }
+    }
+    drop(first);
+    let mut first = one.stream().await;
+    first.say(ToAgent::Leading { term: 10 }).await;
+    let FromAgent::Reports(told) = hear(&mut first.heard).await else { panic!("no reports") };
+    assert!(told.iter().all(|told| told.id == id(2)), "{told:?}");
+    agent.ended.abort();
+}
+
+#[tokio::test]
+async fn streams_open_and_close_with_the_list_and_follow_a_changed_address() {
+    let data = DataDir::new();
+    let (mut one, mut two) = (Server::start(1).await, Server::start(2).await);
+    let agent = attending(&data, &[&one]).await;
+    let first = one.stream().await;
+    agent.list.send_replace(addresses(&[&one, &two]));
+    let second = two.stream().await;
+    agent.list.send_replace(addresses(&[&two]));
+    first.ends_in_silence().await;
+    let mut moved = Server::start(2).await;
+    agent.list.send_replace(addresses(&[&moved]));
+    second.ends_in_silence().await;
+    moved.stream().await.say(ToAgent::Leading { term: 1 }).await;
+    agent.ended.abort();
+}
+
+#[tokio::test]
+async fn a_stranger_at_a_servers_address_is_not_listened_to() {
+    let data = DataDir::new();
+    let (mut one, mut two) = (Server::start(1).await, Server::start(2).await);
+    let address = two.address.address.clone();
+    two.address = ServerAddress { id: NodeId(3), address };
+    let agent = attending(&data, &[&one, &two]).await;
+    let first = one.stream().await;
+    first.say(ToAgent::Leading { term: 1 }).await;
+    two.address.id = NodeId(2); // as it says itself
+    two.stream().await.ends_in_silence().await;
+    // A server of another cluster, though its id is right.
+    let (heard, answers) = one_stream(&mut two).await;
+    let stranger = Stream { heard, answers, hello: FromAgent::Leaving };
+    let stamp = Stamp { cluster: ClusterId(9), incarnation: Incarnation(1) };
+    stranger.say(ToAgent::Welcome { server: NodeId(3), stamp }).await;
+    stranger.ends_in_silence().await;
+    agent.ended.abort();
+}
+
+async fn one_stream(server: &mut Server) -> (Streaming<service::FromAgent>, Answers) {
+    let (mut heard, answers) =
+        tokio::time::timeout(PATIENCE, server.streams.recv()).await.expect("in time").expect("a stream");
+    hear(&mut heard).await;
+    (heard, answers)
+}
+
+#[tokio::test]
+async fn an_agent_without_a_server_seeks_them_and_learns_the_others_from_the_first() {
+    let data = DataDir::new();
+    let (mut one, mut two) = (Server::start(1).await, Server::start(2).await);
+    let (known, asked) = watch::channel(addresses(&[]));
+    let discover: Discover = Arc::new(move || {
+        let found = asked.borrow().to_vec();
+        Box::pin(async move { Ok(found) })
+    });
+    let (list, _) = watch::channel(addresses(&[]));
+    let agent = begin(&data, list, Servers::Sought(discover)).await;
+    known.send_replace(addresses(&[&one]));
+    let first = one.stream().await;
+    first.say(ToAgent::Servers(addresses(&[&one, &two]))).await;
+    let second = two.stream().await;
+    // All addresses change at once: the addresses to join know the new ones.
+    let mut moved = Server::start(1).await;
+    known.send_replace(addresses(&[&moved]));
+    drop((one, two));
+    drop((first, second));
+    moved.stream().await.say(ToAgent::Leading { term: 2 }).await;
+    agent.ended.abort();
+}
+
+#[tokio::test]
+async fn a_node_that_goes_tells_the_leader_and_waits_for_the_answer() {
+    let data = DataDir::new();
+    let (mut one, mut two) = (Server::start(1).await, Server::start(2).await);
+    let agent = attending(&data, &[&one, &two]).await;
+    let (mut first, mut second) = (one.stream().await, two.stream().await);
+    first.say(ToAgent::Leading { term: 1 }).await;
+    // That it leads has reached the agent when it reports to it.
+    first.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(first.outcome().await, Verdict::Succeeded);
+    first.say(ToAgent::Settled(vec![id(1)])).await;
+    agent.leave.cancel();
+    while hear(&mut first.heard).await != FromAgent::Leaving {}
+    // It leads no more; the next leader is told, too.
+    second.say(ToAgent::Leading { term: 2 }).await;
+    while hear(&mut second.heard).await != FromAgent::Leaving {}
+    second.say(ToAgent::Left).await;
+    let (node, ended) = agent.ended.await.expect("it ends");
+    assert!(ended.is_ok(), "{ended:?}");
+    node.stop().await.expect("the agent stops");
+}
+
+#[tokio::test]
+async fn a_node_that_goes_waits_for_a_leader_but_not_for_ever() {
+    let data = DataDir::new();
+    let mut one = Server::start(1).await;
+    let agent = attending(&data, &[&one]).await;
+    let first = one.stream().await;
+    agent.leave.cancel();
+    let (node, ended) = tokio::time::timeout(PATIENCE, agent.ended).await.expect("in time").expect("it ends");
+    assert!(ended.is_ok(), "{ended:?}");
+    first.ends_in_silence().await;
+    node.stop().await.expect("the agent stops");
 }

@@ -2,14 +2,15 @@
 //!
 //! The agent runs in a process of its own, this test's program once more; the server is in this one.
 
+use super::attend::dial;
 use super::{DataDir, PATIENCE, id, kill, launch, lines, options, reference, welcome};
 use dkron::agent::Agent;
-use dkron::agent::attend::{AttendError, Dial, attend};
-use dkron::task;
+use dkron::agent::attend::{Servers, attend};
+use dkron::task::{self, CancellationToken};
 use dkron_core::command::Event;
-use dkron_core::delivery::{FromAgent, ToAgent, Told};
+use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent, Told};
 use dkron_core::execution::{Outcome, Verdict};
-use dkron_core::ids::{ExecutionId, JournalId};
+use dkron_core::ids::{ExecutionId, JournalId, NodeId};
 use dkron_wire::delivery::service::{self, Agents, AgentsServer};
 use dkron_wire::delivery::{from_agent, to_agent_to_wire};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -121,14 +122,14 @@ async fn serve(
                         world.journal = Some(registration.journal);
                     }
                     FromAgent::Reports(told) => told.into_iter().for_each(|told| world.hear(told)),
-                    FromAgent::Output { .. } => {}
+                    FromAgent::Output { .. } | FromAgent::Leaving => {}
                 }
             }
             _ = ticks.tick() => {
                 let mut said = world.lock().expect("no test has failed").say();
                 if !std::mem::replace(&mut greeted, true) {
                     world.lock().expect("no test has failed").streams += 1;
-                    said.insert(0, welcome());
+                    said.splice(0..0, [welcome(), ToAgent::Leading { term: 1 }]);
                 }
                 for said in said {
                     if answers.send(Ok(to_agent_to_wire(&said))).await.is_err() {
@@ -142,7 +143,7 @@ async fn serve(
 
 async fn listen(world: &Arc<Mutex<World>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let address = listener.local_addr().expect("an address").to_string();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
     let serving = tonic::transport::Server::builder().add_service(AgentsServer::new(Server(world.clone())));
     drop(task::spawn("test server", serving.serve_with_incoming(incoming)));
@@ -166,15 +167,10 @@ fn start(data: &DataDir, server: &str) -> Child {
 async fn agent_process() {
     let (Ok(directory), Ok(server)) = (std::env::var(DIRECTORY), std::env::var(SERVER)) else { return };
     let mut agent = Agent::start(options(Path::new(&directory), 8)).await.expect("the agent starts");
-    let dial: Dial = Arc::new(move || {
-        let server = server.clone();
-        Box::pin(async move {
-            let endpoint = tonic::transport::Endpoint::from_shared(server);
-            let endpoint = endpoint.map_err(|error| AttendError::Dial(error.into()))?;
-            endpoint.connect().await.map_err(|error| AttendError::Dial(error.into()))
-        })
-    });
-    attend(&mut agent, dial).await;
+    let address = ServerAddress { id: NodeId(1), address: server.into() };
+    let (_list, known) = watch::channel([address].into());
+    let ended = attend(&mut agent, dial(), Servers::Known(known), CancellationToken::new()).await;
+    panic!("the agent ended: {ended:?}");
 }
 
 /// A small generator of its own: a test must not depend on the order of another's draws.

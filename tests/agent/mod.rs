@@ -13,6 +13,7 @@ use dkron_core::delivery::{FromAgent, Launch, ToAgent};
 use dkron_core::execution::Outcome;
 use dkron_core::ids::{
     ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, OccurrenceRef, Origin,
+    Stamp,
 };
 use dkron_core::job::{Job, Words};
 use dkron_core::time::{Span, Time};
@@ -88,7 +89,12 @@ fn options(data_dir: &Path, slots: u32) -> Options {
 }
 
 fn welcome() -> ToAgent {
-    ToAgent::Welcome { server: NodeId(1), cluster: ClusterId(2), incarnation: Incarnation(1) }
+    welcome_of(1)
+}
+
+fn welcome_of(server: u128) -> ToAgent {
+    let stamp = Stamp { cluster: ClusterId(2), incarnation: Incarnation(1) };
+    ToAgent::Welcome { server: NodeId(server), stamp }
 }
 
 fn now() -> Time {
@@ -148,6 +154,7 @@ impl Node {
             outputs: BTreeMap::new(),
         };
         node.say(welcome()).await;
+        node.say(ToAgent::Leading { term: 1 }).await;
         node
     }
 
@@ -177,7 +184,7 @@ impl Node {
 
     fn hear(&mut self, said: FromAgent) {
         match said {
-            FromAgent::Hello { .. } => panic!("the stream says hello, not the agent"),
+            FromAgent::Hello { .. } | FromAgent::Leaving => panic!("the stream says it, not the agent"),
             FromAgent::Reports(told) => {
                 for told in told {
                     let Report { check, event, .. } = told.report;

@@ -175,6 +175,6 @@ async fn ids_are_kept_and_the_cluster_is_remembered() {
     node.agent.stop().await.expect("the agent stops");
     let node = Node::start(&data, 4).await;
     assert_eq!(node.agent.registration, first);
-    assert!(node.agent.cluster.borrow().is_some());
+    assert!(node.agent.stamp.borrow().is_some());
     node.agent.stop().await.expect("the agent stops");
 }

@@ -5,7 +5,7 @@ use dkron_core::command::Event;
 use dkron_core::delivery::{FromAgent, Launch, ToAgent};
 use dkron_core::execution::Outcome;
 use dkron_core::ids::{
-    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, NodeId, OccurrenceRef, Origin,
+    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, NodeId, OccurrenceRef, Origin, Stamp,
 };
 use dkron_core::job::{Job, Words};
 use dkron_core::time::Time;
@@ -113,7 +113,8 @@ pub(super) async fn start(data: &Path, supervisor: PathBuf) -> AgentHandle {
 
 /// The welcome of the one server that there is.
 pub(super) fn welcome() -> ToAgent {
-    ToAgent::Welcome { server: NodeId(9), cluster: ClusterId(7), incarnation: Incarnation(1) }
+    let stamp = Stamp { cluster: ClusterId(7), incarnation: Incarnation(1) };
+    ToAgent::Welcome { server: NodeId(9), stamp }
 }
 
 /// The small name of the test's n-th execution.
@@ -156,7 +157,9 @@ impl Rig {
     pub(super) async fn start() -> Rig {
         let data = Data::new();
         let agent = start(data.path(), env!("CARGO_BIN_EXE_dkron").into()).await;
-        agent.inbox.send(welcome()).await.expect("the agent listens");
+        for said in [welcome(), ToAgent::Leading { term: 1 }] {
+            agent.inbox.send(said).await.expect("the agent listens");
+        }
         // An orphan is known by its execution's id: those of two tests must differ, as in life.
         static RIGS: AtomicU32 = AtomicU32::new(1);
         let rigs = u128::from(RIGS.fetch_add(1, Ordering::Relaxed)) << 32;
@@ -204,7 +207,7 @@ impl Rig {
                         }
                     }
                 }
-                FromAgent::Hello { .. } => panic!("hello is not the agent's own word"),
+                FromAgent::Hello { .. } | FromAgent::Leaving => panic!("not the agent's own word"),
             }
         }
     }

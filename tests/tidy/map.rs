@@ -7,9 +7,9 @@ const ROWS: [(&str, &[&str]); 7] = [
     ("start", &["cli", "node"]),
     ("surface", &["api", "ui", "client"]),
     ("use cases", &["app"]),
-    ("activities", &["leader", "dispatch", "agent", "backup", "notify"]),
+    ("activities", &["formation", "leader", "dispatch", "agent", "backup", "notify"]),
     ("resources", &["raft", "gossip", "history", "executor"]),
-    ("ground", &["net", "task", "telemetry", "config", "providers"]),
+    ("ground", &["net", "task", "telemetry", "config", "providers", "lock"]),
     ("clock", &["clock"]),
 ];
 

@@ -15,4 +15,4 @@ mod routes;
 pub mod skip_json;
 pub mod status_json;
 
-pub use routes::{Door, router};
+pub use routes::{Door, router, waiting_router};

@@ -6,7 +6,7 @@ use crate::ids::{
     RequestId,
 };
 use crate::job::Job;
-use crate::node::{Mark, Registration};
+use crate::node::{Liveness, Registration, Work};
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -92,12 +92,19 @@ pub enum Action {
     Release(Scope),
     /// A node said hello.
     Register(Registration),
-    /// The failure detector or an operator said something of a node.
+    /// The failure detector, an operator or the node itself says whether it lives.
     Mark {
         /// The node.
         node: NodeSlot,
+        /// Whether it does.
+        liveness: Liveness,
+    },
+    /// An operator says what a node may do.
+    Cordon {
+        /// The node.
+        node: NodeSlot,
         /// What.
-        mark: Mark,
+        work: Work,
     },
     /// The leader's zone data are newer than the state's.
     AdoptZoneData {

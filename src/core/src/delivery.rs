@@ -2,9 +2,12 @@
 //!
 //! Everything may be said twice and heard late: a launch is repeated until it is accepted, an outcome until
 //! it is settled. The agent's journal and the log make the repetitions harmless.
+//!
+//! An agent keeps a stream to every server, and tells what happened to the one that leads with the highest
+//! term. It takes orders and settlements from any: they are committed, whoever passes them on.
 
 use crate::command::Report;
-use crate::ids::{ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, Origin};
+use crate::ids::{ExecutionId, ExecutionRef, JobUid, JournalId, NodeId, Origin, Stamp};
 use crate::node::Registration;
 use crate::time::Time;
 use std::sync::Arc;
@@ -34,18 +37,36 @@ pub struct Launch {
     pub definition: Arc<[u8]>,
 }
 
+/// Where a server is.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ServerAddress {
+    /// Its id.
+    pub id: NodeId,
+    /// Where it takes calls from other nodes, `host:port`.
+    pub address: Arc<str>,
+}
+
 /// From a server to an agent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ToAgent {
-    /// The registration is in the log; what follows is meant for this agent.
+    /// The answer to hello of any server, whether it leads or not.
     Welcome {
         /// The server that speaks.
         server: NodeId,
         /// Its cluster.
-        cluster: ClusterId,
-        /// The cluster's incarnation.
-        incarnation: Incarnation,
+        stamp: Stamp,
     },
+    /// This server leads, and has the agent's registration in the log: it is to be told everything.
+    Leading {
+        /// The term: of two servers that say so, the one with the higher term is right.
+        term: u64,
+    },
+    /// This server does not lead, or no more: what it was told and did not settle is to be told to another.
+    Following,
+    /// All servers of the cluster.
+    Servers(Arc<[ServerAddress]>),
+    /// The answer to leaving: it is in the log.
+    Left,
     /// Run this.
     Launch(Launch),
     /// End this. If it was never accepted, it must never begin.
@@ -73,11 +94,16 @@ pub struct Told {
 pub enum FromAgent {
     /// The first message of a stream.
     Hello {
-        /// The cluster that the agent belongs to; none before its first welcome.
-        cluster: Option<ClusterId>,
+        /// The cluster that the agent belongs to, with the newest incarnation that it has seen; none before its
+        /// first welcome.
+        stamp: Option<Stamp>,
+        /// The start of its process: random, so that two processes with one id (a copied disk) are told apart.
+        process: u64,
         /// Who it is.
         registration: Registration,
     },
+    /// The node goes, and wants no more work; what runs is told of when it is back. To be answered by `Left`.
+    Leaving,
     /// What happened, in order.
     Reports(Vec<Told>),
     /// A piece of an execution's output, as it comes.

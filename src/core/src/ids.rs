@@ -43,6 +43,11 @@ wide_id!(
     JournalId
 );
 wide_id!(
+    /// One life of the process that runs an agent's executions, random: a process number would come again after a
+    /// reboot, or in another container.
+    RunnerId
+);
+wide_id!(
     /// One boot of a machine: no process of an earlier one is alive.
     BootId
 );
@@ -65,6 +70,21 @@ impl RequestId {
 /// How often a cluster was restored or recovered: a higher one fences off a lower one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Incarnation(pub u32);
+
+/// Whose something is: what every message between nodes, every entry and every file says.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Stamp {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its incarnation at the time.
+    pub incarnation: Incarnation,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} incarnation {}", self.cluster, self.incarnation.0)
+    }
+}
 
 /// A job's place in the state. Places are used again: the job's generation tells the users apart.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -4,11 +4,13 @@
 //! membership are arguments. What runs when is decided by this crate alone.
 
 pub mod apply;
+pub mod bootstrap;
 pub mod command;
 pub mod delivery;
 pub mod duration;
 pub mod execution;
 pub mod ids;
+pub mod intent;
 pub mod job;
 pub mod journal;
 pub mod jump;
@@ -17,8 +19,10 @@ pub mod limits;
 pub mod node;
 pub mod placement;
 pub mod plan;
+pub mod roster;
 pub mod rules;
 pub mod schedule;
 pub mod state;
 pub mod time;
+pub mod voters;
 pub mod wheel;

@@ -53,6 +53,27 @@ pub const SETTLED_MEMORY: Span = Span::from_seconds(24 * 3_600);
 pub const SETTLED_MAX: usize = 100_000;
 /// Most executions in an agent's memory, settled ones that could still be launched again included.
 pub const JOURNAL_ENTRIES_MAX: usize = 1_000_000;
+/// How often a server that waits for a cluster asks another one.
+pub const HELLO_EVERY: Span = Span::from_millis(250);
+/// How long a server with addresses to join looks there before it forms a cluster of one.
+pub const LOOK_FOR: Span = Span::from_seconds(2);
+/// How long the promises of a set are asked for: who is asleep for longer is not there.
+pub const ATTEMPT_FOR: Span = Span::from_seconds(5);
+/// The first pause after an attempt to form a cluster that came to nothing; it doubles up to sixteen times this.
+pub const ATTEMPT_PAUSE: Span = Span::from_millis(500);
+/// How long the initialiser of a promised cluster may be silent before the promise is withdrawn: a restart of its
+/// machine is not waited for, because withdrawing costs nothing but another attempt.
+pub const WITHDRAW_AFTER: Span = Span::from_seconds(30);
+/// How long a server is silent until its vote is taken away (the default): longer than the restart of a machine.
+pub const DEAD_AFTER: Span = Span::from_seconds(600);
+/// How long a server is well until it may vote (the default).
+pub const STABLE_FOR: Span = Span::from_seconds(5);
+/// How many entries a server may lag behind and be well (the default): a moment's worth under load.
+pub const LAG_MAX: u64 = 250;
+/// How long a server may be unheard by the leader and be well (the default): some forty heartbeats.
+pub const SILENCE_MAX: Span = Span::from_seconds(2);
+/// Most voters (the default): each more makes every write slower and adds little.
+pub const VOTERS_MAX: usize = 7;
 
 const _: () = assert!(UNSETTLED_MAX + SETTLED_MAX <= JOURNAL_ENTRIES_MAX);
 const _: () = assert!(DEFINITION_BYTES_MAX + 4 * OUTPUT_TAIL_BYTES <= ENTRY_BYTES_MAX);

@@ -26,29 +26,37 @@ pub struct Registration {
     pub address: Arc<str>,
 }
 
-/// Whether a node may be given work.
+/// Whether a node lives, as last agreed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Mark {
-    /// It may.
+pub enum Liveness {
+    /// It is heard.
     #[default]
     Alive,
-    /// The failure detector gave it up.
+    /// It fell silent: the failure detector gave it up.
     Failed,
-    /// It said that it leaves.
+    /// It said that it goes.
     Left,
-    /// An operator keeps new work from it.
+}
+
+/// What an operator lets a node do. It outlives the node's failures, restarts and new journals.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Work {
+    /// It is given work.
+    #[default]
+    Open,
+    /// New work is kept from it.
     Cordoned,
-    /// An operator empties it.
+    /// It is being emptied: no new work, and it is shown as drained once nothing of it is open.
     Draining,
 }
 
-impl Mark {
-    /// All marks in the order of their stable numbers.
-    pub const ALL: [Mark; 5] = [Mark::Alive, Mark::Failed, Mark::Left, Mark::Cordoned, Mark::Draining];
+impl Liveness {
+    /// All in the order of their stable numbers.
+    pub const ALL: [Liveness; 3] = [Liveness::Alive, Liveness::Failed, Liveness::Left];
 
     /// Whether the node is given up: nothing is sent to it, and nobody waits for it for ever.
     pub fn is_gone(self) -> bool {
-        matches!(self, Mark::Failed | Mark::Left)
+        self != Liveness::Alive
     }
 
     /// The stable number of the wire and the disk.
@@ -56,20 +64,43 @@ impl Mark {
         self as u8
     }
 
-    /// The mark with this number.
-    pub fn from_number(number: u8) -> Option<Mark> {
-        Mark::ALL.get(usize::from(number)).copied()
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<Liveness> {
+        Liveness::ALL.get(usize::from(number)).copied()
     }
 }
 
-impl fmt::Display for Mark {
+impl Work {
+    /// All in the order of their stable numbers.
+    pub const ALL: [Work; 3] = [Work::Open, Work::Cordoned, Work::Draining];
+
+    /// The stable number of the wire and the disk.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<Work> {
+        Work::ALL.get(usize::from(number)).copied()
+    }
+}
+
+impl fmt::Display for Liveness {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Mark::Alive => "alive",
-            Mark::Failed => "failed",
-            Mark::Left => "left",
-            Mark::Cordoned => "cordoned",
-            Mark::Draining => "draining",
+            Liveness::Alive => "alive",
+            Liveness::Failed => "failed",
+            Liveness::Left => "left",
+        })
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Work::Open => "open",
+            Work::Cordoned => "cordoned",
+            Work::Draining => "draining",
         })
     }
 }

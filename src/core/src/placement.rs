@@ -2,7 +2,7 @@
 
 use crate::ids::NodeSlot;
 use crate::limits;
-use crate::node::Mark;
+use crate::node::{Liveness, Work};
 use crate::rules::Selector;
 use crate::state::State;
 use crate::state::record::NodeRecord;
@@ -57,8 +57,9 @@ fn least_loaded(
     ranked.into_iter().map(|(_, _, slot)| slot).collect()
 }
 
-/// Whether a node may be given this work: alive, with every wanted tag.
+/// Whether a node may be given this work: alive, open, with every wanted tag.
 pub fn is_eligible(node: &NodeRecord, selector: &Selector) -> bool {
     let tags = &node.registration.tags;
-    node.mark == Mark::Alive && selector.tags.iter().all(|(tag, value)| tags.get(tag) == Some(value))
+    let takes_work = node.liveness == Liveness::Alive && node.work == Work::Open;
+    takes_work && selector.tags.iter().all(|(tag, value)| tags.get(tag) == Some(value))
 }

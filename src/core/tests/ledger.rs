@@ -5,7 +5,8 @@ mod indexes;
 
 use dkron_core::apply::{Applied, Ledger};
 use dkron_core::command::{
-    Action, Assignment, Batch, Command, Decision, DecisionKind, Event, Founding, GiveUp, Report, Scope,
+    Action, Assignment, Batch, Command, Decision, DecisionKind, Event, Founding, GiveUp, Refusal, Reply,
+    Report, Scope,
 };
 use dkron_core::execution::{HistoryRow, Outcome, SkipReason, Verdict};
 use dkron_core::ids::{
@@ -13,9 +14,9 @@ use dkron_core::ids::{
     OccurrenceRef, Origin, RequestId,
 };
 use dkron_core::job::{Backoff, Concurrency, Job};
-use dkron_core::node::{Mark, Registration};
+use dkron_core::node::{Liveness, Registration, Work};
 use dkron_core::plan::edit::{self, Submission};
-use dkron_core::plan::{Order, Planner};
+use dkron_core::plan::{Order, Planner, Proposal};
 use dkron_core::state::State;
 use dkron_core::state::record::Turn;
 use dkron_core::time::{Span, Time};
@@ -204,11 +205,11 @@ fn a_cancelled_head_of_the_queue_lets_the_next_one_have_its_turn() {
     }
     world.plan(4);
     let first = world.open();
-    world.apply(at(5), Action::Mark { node: NodeSlot(0), mark: Mark::Cordoned });
+    world.apply(at(5), Action::Cordon { node: NodeSlot(0), work: Work::Cordoned });
     world.end(6, first, 1, Verdict::Succeeded);
     let head = world.ledger.state.occurrences().next().expect("the second run").0;
     world.apply(at(7), Action::Cancel { occurrence: head });
-    world.apply(at(8), Action::Mark { node: NodeSlot(0), mark: Mark::Alive });
+    world.apply(at(8), Action::Cordon { node: NodeSlot(0), work: Work::Open });
     world.plan(9);
     assert_eq!(world.turns(), vec![Turn::Open]);
 }
@@ -236,11 +237,53 @@ fn a_decision_on_a_node_that_was_given_up_meanwhile_waits_for_another() {
     world.put(0, &job("one", "@manually", Concurrency::Forbid));
     world.run(1, "one");
     let plan = Planner::default().plan(&mut world.ledger, at(1), true);
-    world.apply(at(1), Action::Mark { node: NodeSlot(0), mark: Mark::Failed });
+    world.apply(at(1), Action::Mark { node: NodeSlot(0), liveness: Liveness::Failed });
     for proposal in plan.proposals {
         world.apply(at(1), proposal.action);
     }
     assert!(matches!(world.turns()[..], [Turn::Unplaced(_)]));
+}
+
+#[test]
+fn a_cordoned_node_that_fails_returns_or_loses_its_journal_is_still_cordoned() {
+    let mut world = World::new();
+    let shown = |world: &World, slot| {
+        let node = world.ledger.state.node(NodeSlot(slot)).expect("the node");
+        (node.liveness, node.work)
+    };
+    world.apply(at(1), Action::Cordon { node: NodeSlot(0), work: Work::Draining });
+    assert!(world.ledger.state.is_drained(NodeSlot(0)), "nothing of it is open");
+    world.apply(at(2), Action::Mark { node: NodeSlot(0), liveness: Liveness::Failed });
+    assert_eq!(shown(&world, 0), (Liveness::Failed, Work::Draining));
+    world.register(3, 1, 1);
+    assert_eq!(shown(&world, 0), (Liveness::Alive, Work::Draining));
+    world.register(4, 2, 1);
+    assert_eq!(shown(&world, 0), (Liveness::Left, Work::Draining));
+    assert_eq!(shown(&world, 1), (Liveness::Alive, Work::Draining));
+    let applied = world.apply(at(5), Action::Cordon { node: NodeSlot(0), work: Work::Open });
+    let refused = vec![Reply::Refused(Refusal::UnknownNode)];
+    assert_eq!(applied.replies, refused, "a place that was left is nobody's");
+}
+
+#[test]
+fn what_waits_for_a_node_is_placed_as_soon_as_one_comes() {
+    let mut world = World::new();
+    world.put(0, &job("one", "@manually", Concurrency::Forbid));
+    world.apply(at(1), Action::Mark { node: NodeSlot(0), liveness: Liveness::Left });
+    world.run(1, "one");
+    let mut planner = Planner::default();
+    for _ in 0..3 {
+        let plan = planner.plan(&mut world.ledger, at(1), true);
+        for proposal in plan.proposals {
+            let reply = world.apply(at(1), proposal.action).replies.pop();
+            planner.answered(&mut world.ledger, proposal.token, reply.as_ref());
+        }
+    }
+    assert!(matches!(world.turns()[..], [Turn::Unplaced(_)]));
+    world.register(1, 1, 1);
+    planner.contact(&world.ledger.state, NodeSlot(0));
+    let proposals = planner.plan(&mut world.ledger, at(1), true).proposals;
+    assert!(matches!(proposals[..], [Proposal { action: Action::Assign(_), .. }]), "{proposals:?}");
 }
 
 #[test]
@@ -274,7 +317,7 @@ fn a_retry_that_no_node_may_run_is_given_up_after_the_window() {
     world.run(1, "one");
     world.plan(1);
     let first = world.open();
-    world.apply(at(2), Action::Mark { node: NodeSlot(0), mark: Mark::Cordoned });
+    world.apply(at(2), Action::Cordon { node: NodeSlot(0), work: Work::Cordoned });
     world.end(2, first, 1, Verdict::Failed);
     world.plan(20);
     assert_eq!(world.turns(), vec![Turn::Open]);
@@ -363,7 +406,8 @@ fn action() -> impl Strategy<Value = Action> {
         instant().prop_map(|at| Event::Started { at }),
         prop::sample::select(Verdict::ALL.to_vec()).prop_map(|verdict| Event::Finished(outcome(verdict))),
     ];
-    let mark = prop::sample::select(Mark::ALL.to_vec());
+    let liveness = prop::sample::select(Liveness::ALL.to_vec());
+    let work = prop::sample::select(Work::ALL.to_vec());
     prop_oneof![
         prop::collection::vec(nonsense_decision(), 0..4).prop_map(Action::Decide),
         execution()
@@ -387,7 +431,8 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(Action::Hold),
         prop_oneof![Just(Scope::Cluster), name().prop_map(|name| Scope::Jobs(vec![name]))]
             .prop_map(Action::Release),
-        (small(), mark).prop_map(|(node, mark)| Action::Mark { node: NodeSlot(node), mark }),
+        (small(), liveness).prop_map(|(node, liveness)| Action::Mark { node: NodeSlot(node), liveness }),
+        (small(), work).prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
         (0u128..3).prop_map(|import| Action::Stage { import: RequestId(import), jobs: Vec::new() }),
         (0u128..3).prop_map(|import| Action::Commit { import: RequestId(import) }),
         (0u128..3).prop_map(|import| Action::Abandon { import: RequestId(import) }),

@@ -2,10 +2,10 @@
 
 use super::disk::Disk;
 use super::keys::Slot;
-use super::record::{self, Flaw};
+use super::record;
 use crate::raft::error::Error;
+use dkron_core::ids::Stamp;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
-use dkron_wire::entry::Stamp;
 use std::path::Path;
 
 /// The newest format of the directory as a whole.
@@ -22,7 +22,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn encode(&self) -> Vec<u8> {
+    /// Its bytes in their frame.
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&self.server.0.to_be_bytes());
@@ -43,45 +44,30 @@ impl Identity {
 
     /// Reads the directory's identity; none if it is new.
     pub(crate) fn read(disk: &Disk) -> Result<Option<Identity>, Error> {
-        let Some(stored) = disk.record(Slot::Identity)? else { return Ok(None) };
+        let Some(body) = record::read(disk, Slot::Identity)? else { return Ok(None) };
         let path = disk.path().to_path_buf();
-        let body = match record::body(&stored) {
-            Ok(body) => body,
-            Err(Flaw::Format(found)) => {
-                return Err(Error::NewerFormat { path, found, known: record::FORMAT });
-            }
-            Err(_) => return Err(Error::DamagedRecord { path, what: Slot::Identity.name() }),
-        };
         match body.first() {
             Some(&found) if found > FORMAT => Err(Error::NewerFormat { path, found, known: FORMAT }),
-            _ => Identity::decode(body)
+            _ => Identity::decode(&body)
                 .map(Some)
                 .ok_or(Error::DamagedRecord { path, what: Slot::Identity.name() }),
         }
     }
 
-    /// Writes it, and returns when it is on the disk.
-    pub(crate) async fn write(&self, disk: &Disk) -> Result<(), Error> {
-        let path = disk.path().to_path_buf();
-        disk.write_record(Slot::Identity, self.encode())
-            .await
-            .map_err(Error::file(path, "writing the identity"))
+    /// Whether the directory is the server that is meant, if one is.
+    pub(crate) fn check_server(&self, path: &Path, server: Option<NodeId>) -> Result<(), Error> {
+        match server {
+            Some(wanted) if wanted != self.server => {
+                Err(Error::ForeignServer { path: path.to_path_buf(), found: self.server, wanted })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Whether the directory is the one that is meant.
-    pub(crate) fn check(
-        &self,
-        path: &Path,
-        server: Option<NodeId>,
-        stamp: Option<Stamp>,
-    ) -> Result<(), Error> {
-        if let Some(wanted) = server
-            && wanted != self.server
-        {
-            return Err(Error::ForeignServer { path: path.to_path_buf(), found: self.server, wanted });
-        }
-        match (self.stamp, stamp) {
-            (Some(found), Some(wanted)) if found != wanted => Err(Error::ForeignCluster {
+    /// Whether the directory may be one of this cluster.
+    pub(crate) fn check_stamp(&self, path: &Path, wanted: Stamp) -> Result<(), Error> {
+        match self.stamp {
+            Some(found) if found != wanted => Err(Error::ForeignCluster {
                 path: path.to_path_buf(),
                 found: found.cluster,
                 found_incarnation: found.incarnation,
@@ -126,8 +112,9 @@ mod tests {
         let restored = Stamp { incarnation: Incarnation(2), ..mine };
         let identity = Identity { server: NodeId(5), stamp: Some(mine) };
         let path = Path::new("/data/raft");
-        assert!(identity.check(path, Some(NodeId(5)), Some(mine)).is_ok());
-        assert!(matches!(identity.check(path, Some(NodeId(6)), None), Err(Error::ForeignServer { .. })));
-        assert!(matches!(identity.check(path, None, Some(restored)), Err(Error::ForeignCluster { .. })));
+        assert!(identity.check_server(path, Some(NodeId(5))).is_ok());
+        assert!(identity.check_stamp(path, mine).is_ok());
+        assert!(matches!(identity.check_server(path, Some(NodeId(6))), Err(Error::ForeignServer { .. })));
+        assert!(matches!(identity.check_stamp(path, restored), Err(Error::ForeignCluster { .. })));
     }
 }

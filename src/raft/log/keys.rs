@@ -8,6 +8,10 @@ const ENTRY: u8 = b'e';
 pub(crate) enum Slot {
     /// Who this server is.
     Identity,
+    /// What it has promised before its cluster was formed.
+    Promise,
+    /// Which clusters it never serves.
+    Forsworn,
     /// The last vote.
     Vote,
     /// The last committed log id known, possibly a little old.
@@ -21,6 +25,8 @@ impl Slot {
     pub(crate) fn key(self) -> &'static [u8] {
         match self {
             Slot::Identity => b"aidentity",
+            Slot::Promise => b"apromise",
+            Slot::Forsworn => b"aforsworn",
             Slot::Vote => b"avote",
             Slot::Committed => b"acommitted",
             Slot::Purged => b"apurged",
@@ -31,6 +37,8 @@ impl Slot {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Slot::Identity => "identity record",
+            Slot::Promise => "promise",
+            Slot::Forsworn => "list of forsworn clusters",
             Slot::Vote => "vote",
             Slot::Committed => "commit mark",
             Slot::Purged => "purge mark",

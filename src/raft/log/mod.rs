@@ -9,6 +9,7 @@
 pub(crate) mod disk;
 pub(crate) mod identity;
 pub(crate) mod keys;
+pub(crate) mod promise;
 pub(crate) mod record;
 pub(crate) mod store;
 pub(crate) mod tail;

@@ -1,6 +1,10 @@
 //! The frame around everything stored: a format and a checksum, because a database may hand back what was
 //! never written.
 
+use super::disk::Disk;
+use super::keys::Slot;
+use crate::raft::error::Error;
+
 /// The only format so far.
 pub(crate) const FORMAT: u8 = 1;
 const HEAD: usize = 5;
@@ -38,6 +42,17 @@ pub(crate) fn body(record: &[u8]) -> Result<&[u8], Flaw> {
         return Err(Flaw::Checksum);
     }
     Ok(body)
+}
+
+/// The body of one of the single records, if it was ever written.
+pub(crate) fn read(disk: &Disk, slot: Slot) -> Result<Option<Vec<u8>>, Error> {
+    let Some(stored) = disk.record(slot)? else { return Ok(None) };
+    let path = disk.path().to_path_buf();
+    match body(&stored) {
+        Ok(body) => Ok(Some(body.to_vec())),
+        Err(Flaw::Format(found)) => Err(Error::NewerFormat { path, found, known: FORMAT }),
+        Err(_) => Err(Error::DamagedRecord { path, what: slot.name() }),
+    }
 }
 
 #[cfg(test)]

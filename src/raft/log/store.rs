@@ -11,7 +11,7 @@ use crate::raft::codec;
 use crate::raft::error::Error;
 use crate::raft::type_config::{Entry, LogId, Types, Vote, next_index};
 use crate::task;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use std::fmt::Debug;
@@ -45,11 +45,7 @@ struct Shared {
 impl LogStore {
     /// Reads and checks the whole log: every entry between its ends is there and as it was written.
     pub(crate) fn open(disk: Disk, stamp: Stamp) -> Result<LogStore, Error> {
-        let read = |slot: Slot| -> Result<Option<Vec<u8>>, Error> {
-            let Some(stored) = disk.record(slot)? else { return Ok(None) };
-            let damaged = |_| Error::DamagedRecord { path: disk.path().to_path_buf(), what: slot.name() };
-            record::body(&stored).map(|body| Some(body.to_vec())).map_err(damaged)
-        };
+        let read = |slot: Slot| record::read(&disk, slot);
         let damaged =
             |slot: Slot| Error::DamagedRecord { path: disk.path().to_path_buf(), what: slot.name() };
         let id = |slot: Slot| -> Result<Option<LogId>, Error> {
@@ -231,7 +227,8 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.disk.write_record(Slot::Vote, record::frame(&codec::encode_vote(vote))).await?;
+        let record = record::frame(&codec::encode_vote(vote));
+        self.disk.write_records(vec![(Slot::Vote, record)]).await?;
         self.lock().vote = Some(*vote);
         Ok(())
     }

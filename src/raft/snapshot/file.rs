@@ -5,7 +5,8 @@ use crate::raft::error::Error;
 use crate::raft::machine::Machine;
 use crate::raft::state_thread::{Mark, View};
 use crate::raft::type_config::{SnapshotMeta, Types};
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
+use dkron_wire::entry::belongs_to;
 use dkron_wire::snapshot::{Header, Reader, Writer};
 use openraft::alias::SnapshotOf;
 use std::fs::File;
@@ -57,7 +58,7 @@ impl SnapshotFile {
     /// How far its state is.
     pub(crate) fn mark(&self) -> Mark {
         let meta = self.meta();
-        Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), bytes: 0 }
+        Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), ..Mark::default() }
     }
 
     /// The same file under another name.
@@ -68,7 +69,7 @@ impl SnapshotFile {
     /// Reads only the header.
     pub(crate) fn open(path: &Path, own: Stamp) -> Result<SnapshotFile, Error> {
         let header = reader(path)?.header().clone();
-        header.stamp.belongs_to(own).map_err(|_| Error::ForeignCluster {
+        belongs_to(header.stamp, own).map_err(|_| Error::ForeignCluster {
             path: path.to_path_buf(),
             found: header.stamp.cluster,
             found_incarnation: header.stamp.incarnation,

@@ -8,10 +8,12 @@
 //!   renamed and the one before is used.
 
 mod file;
+mod incoming;
 mod keeper;
 mod shelf;
 
 pub(crate) use file::SnapshotFile;
+pub(crate) use incoming::{Incoming, Misplaced};
 pub use keeper::SnapshotRule;
 pub(crate) use keeper::{Keeper, Request};
 pub(crate) use shelf::Shelf;

@@ -7,7 +7,7 @@ use crate::raft::machine::Machine;
 use crate::raft::state_thread::View;
 use crate::raft::type_config::LogId;
 use crate::task;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -128,14 +128,34 @@ impl Shelf {
         .await
     }
 
-    fn unfinished(&self, applied: Option<LogId>) -> PathBuf {
+    /// Puts a file that was received, checked and loaded in place.
+    pub(crate) async fn keep(&self, file: SnapshotFile) -> Result<SnapshotFile, Error> {
+        let shelf = self.clone();
+        blocking(move || shelf.put(file)).await
+    }
+
+    /// Where a file that is being received stands, and goes at the next start if it never was whole.
+    pub(crate) fn receiving(&self, name: &str) -> PathBuf {
+        self.inner.folder.join(format!("{name}.received.{UNFINISHED}"))
+    }
+
+    /// Whose the snapshots are.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.inner.stamp
+    }
+
+    fn finished(&self, applied: Option<LogId>) -> PathBuf {
         let (term, index) = applied.map_or((0, 0), |id| (id.leader_id.term, id.index));
-        self.inner.folder.join(format!("{term}-{index}.{ENDING}.{UNFINISHED}"))
+        self.inner.folder.join(format!("{term}-{index}.{ENDING}"))
+    }
+
+    fn unfinished(&self, applied: Option<LogId>) -> PathBuf {
+        self.finished(applied).with_added_extension(UNFINISHED)
     }
 
     /// Renames the finished file, forces the name to the disk, and drops what is not needed any more.
     fn put(&self, file: SnapshotFile) -> Result<SnapshotFile, Error> {
-        let path = file.path().with_extension("");
+        let path = self.finished(file.meta().last_log_id);
         std::fs::rename(file.path(), &path).map_err(Error::file(&path, "putting the snapshot in place"))?;
         sync_folder(&self.inner.folder)?;
         let file = file.moved(path);

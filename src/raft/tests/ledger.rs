@@ -1,16 +1,16 @@
 //! The room with the scheduler's own state.
 
-use super::{History, options_of};
-use crate::raft::{Machine, Options, Priority, Raft};
+use super::{options, start_with};
+use crate::raft::{Machine, Priority, Raft};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command, Reply};
 use dkron_core::ids::RequestId;
 use std::path::Path;
 
 async fn start(path: &Path) -> Raft<Ledger> {
-    let (options, history): (Options<Ledger>, History<_>) = options_of(path);
+    let (options, history) = options();
     history.keep_up();
-    Raft::start(options).await.expect("started")
+    start_with(path, options).await.expect("started")
 }
 
 #[tokio::test(flavor = "multi_thread")]

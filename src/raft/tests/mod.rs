@@ -1,14 +1,16 @@
 //! The room as a whole, with a state of a few lines in place of the scheduler's.
 
 mod damage;
+mod ground;
 mod kill;
 mod ledger;
 mod restart;
+mod several;
 mod suite;
 
 use super::machine::{Digest, Effects, Machine, Turn};
 use super::type_config::Replies;
-use super::{Error, Founder, Options, Peer, Priority, Raft, SnapshotRule};
+use super::{Blank, Error, Founder, Ground, Options, Peer, Priority, Raft, SnapshotRule, open};
 use crate::task::spawn;
 use bytes::Bytes;
 use dkron_core::command::{Action, Batch, Command, Refusal, Reply};
@@ -130,19 +132,14 @@ impl<R: Send + 'static> History<R> {
     }
 }
 
-pub(crate) fn options(path: &Path) -> (Options<Tally>, History<u128>) {
-    options_of(path)
-}
-
-pub(crate) fn options_of<M: Machine>(path: &Path) -> (Options<M>, History<M::Row>) {
+pub(crate) fn options<M: Machine>() -> (Options<M>, History<M::Row>) {
     let (history, rows) = mpsc::channel(16);
     let (synced, history_synced) = watch::channel(0);
+    let (_, addresses) = watch::channel(Arc::default());
     let options = Options {
-        data_dir: path.to_path_buf(),
-        peer: Peer { name: "one".into(), address: "127.0.0.1:8946".into() },
-        server: None,
-        stamp: None,
-        founder: Some(Founder { default_zone: "UTC".into(), zone_data: "2026a".into() }),
+        blank: Blank::Wait,
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        addresses,
         multiplier: 1,
         snapshots: SnapshotRule { bytes: u64::MAX, entries: u64::MAX, every: Duration::from_secs(3_600) },
         clock: Arc::new(|| Time::from_seconds(1_800_000_000)),
@@ -152,11 +149,35 @@ pub(crate) fn options_of<M: Machine>(path: &Path) -> (Options<M>, History<M::Row
     (options, History { rows, synced })
 }
 
-/// One server on this directory, founded.
+/// One server on this directory, which forms a cluster of one if it is new.
+pub(crate) async fn start_with<M: Machine>(path: &Path, options: Options<M>) -> Result<Raft<M>, Error> {
+    let mut ground = open(path, None).await?;
+    if ground.identity().stamp.is_none() {
+        ground.adopt(ground.new_stamp()?).await?;
+    }
+    let peer = Peer { name: "one".into(), address: "127.0.0.1:8946".into() };
+    let blank = Blank::Found([(ground.identity().server, peer)].into());
+    Raft::start(ground, Options { blank, ..options }).await
+}
+
+/// The same with a history that keeps up.
 pub(crate) async fn start(path: &Path) -> Result<Raft<Tally>, Error> {
-    let (options, history) = options(path);
+    let (options, history) = options();
     history.keep_up();
-    Raft::start(options).await
+    start_with(path, options).await
+}
+
+/// Opens until whoever had the directory before has let go of it: a refused opening lets go a little later.
+pub(crate) async fn until_free<F>(open: impl Fn() -> F) -> Result<Ground, Error>
+where
+    F: Future<Output = Result<Ground, Error>>,
+{
+    loop {
+        match open().await {
+            Err(Error::Database { .. }) => tokio::task::yield_now().await,
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) fn command(request: u128) -> Command {

@@ -1,13 +1,13 @@
 //! Starting, stopping, starting again.
 
-use super::{Tally, command, options, start, write};
+use super::{Tally, command, options, start, start_with, until_free, write};
 use crate::raft::machine::Machine;
-use crate::raft::{Error, Options, Priority, Raft};
+use crate::raft::{Error, Priority, Raft, open};
 use crate::task::spawn;
 use dkron_core::command::{Action, Command, Reply};
+use dkron_core::ids::Stamp;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use dkron_core::limits::ENTRY_BYTES_MAX;
-use dkron_wire::entry::Stamp;
 use openraft::async_runtime::WatchReceiver;
 use std::path::Path;
 use std::time::Duration;
@@ -64,13 +64,12 @@ async fn a_start_from_a_snapshot_and_the_log_after_it_gives_the_same_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_is_put_in_place_only_when_the_history_has_its_rows() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (options, mut history) = options(folder.path());
+    let (options, mut history) = options();
     let draining = spawn("test", async move {
         while history.rows.recv().await.is_some() {}
         history.synced
     });
-    let synced = options.history_synced.clone();
-    let raft = Raft::start(Options { history_synced: synced, ..options }).await.expect("started");
+    let raft: Raft<Tally> = start_with(folder.path(), options).await.expect("started");
     write(&raft, 0..10).await;
     let waiting = tokio::time::timeout(Duration::from_millis(300), raft.snapshot()).await;
     assert!(waiting.is_err(), "the history has synced nothing");
@@ -83,8 +82,8 @@ async fn a_snapshot_is_put_in_place_only_when_the_history_has_its_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_history_stops_apply_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (options, mut history) = options(folder.path());
-    let raft = Raft::start(options).await.expect("started");
+    let (options, mut history) = options();
+    let raft = start_with(folder.path(), options).await.expect("started");
     let writing = {
         let raft = raft.clone();
         spawn("test", async move {
@@ -109,17 +108,11 @@ async fn a_foreign_directory_is_refused_and_a_dkron_one_left_alone() {
     let raft = start(folder.path()).await.expect("started");
     raft.shutdown().await.expect("stopped");
     drop(raft);
-    let with = |server: Option<NodeId>, stamp: Option<Stamp>| {
-        let (options, _history) = options(folder.path());
-        Raft::start(Options { server, stamp, ..options })
-    };
-    let stranger = with(Some(NodeId(1)), None).await.err();
+    let stranger = until_free(|| open(folder.path(), Some(NodeId(1)))).await.err();
     assert!(matches!(stranger, Some(Error::ForeignServer { .. })), "{stranger:?}");
     let stamp = Stamp { cluster: ClusterId(1), incarnation: Incarnation(1) };
-    let mut other = with(None, Some(stamp)).await.err();
-    while matches!(other, Some(Error::Database { .. })) {
-        other = with(None, Some(stamp)).await.err();
-    }
+    let mut ground = until_free(|| open(folder.path(), None)).await.expect("opened");
+    let other = ground.adopt(stamp).await.err();
     assert!(matches!(other, Some(Error::ForeignCluster { .. })), "{other:?}");
 
     let theirs = tempfile::tempdir().expect("a folder");

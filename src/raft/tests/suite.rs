@@ -4,14 +4,15 @@ use super::{Tally, options};
 use crate::raft::log::disk::Disk;
 use crate::raft::log::store::LogStore;
 use crate::raft::machine::Machine;
-use crate::raft::snapshot::Shelf;
+use crate::raft::snapshot::{Incoming, Shelf};
 use crate::raft::state_machine::{Fold, ThreadHandle};
 use crate::raft::state_thread::{Mark, StateThread};
 use crate::raft::type_config::Types;
 use crate::task::spawn;
-use dkron_wire::entry::Stamp;
+use dkron_core::ids::Stamp;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
+use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
@@ -20,7 +21,7 @@ struct Builder;
 impl StoreBuilder<Types, LogStore, Fold<Tally>, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, Fold<Tally>), StorageError<Types>> {
         let folder = tempfile::tempdir().expect("a folder");
-        let (options, history) = options(folder.path());
+        let (options, history) = options::<Tally>();
         let (_synced, synced) = watch::channel(u64::MAX);
         history.keep_up();
         let (disk, _thread) = Disk::open(&folder.path().join("raft")).expect("a database");
@@ -30,7 +31,8 @@ impl StoreBuilder<Types, LogStore, Fold<Tally>, TempDir> for Builder {
         let (works_sender, works) = mpsc::channel(16);
         let state = StateThread::new(Tally::empty(), Mark::default(), marks_sender, options.history);
         drop(spawn("state", state.run(works)));
-        Ok((folder, store, Fold::new(ThreadHandle::new(works_sender, marks), shelf)))
+        let incoming = Arc::new(Incoming::new(shelf.clone()));
+        Ok((folder, store, Fold::new(ThreadHandle::new(works_sender, marks), shelf, incoming)))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::wide;
 use bytes::Bytes;
 use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch};
 use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId};
-use dkron_core::node::Mark;
+use dkron_core::node::{Liveness, Work};
 use dkron_core::time::Time;
 use std::sync::Arc;
 
@@ -59,7 +59,12 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
         Action::Hold(scope) => Wire::Hold(scope_to_proto(scope)),
         Action::Release(scope) => Wire::Release(scope_to_proto(scope)),
         Action::Register(node) => Wire::Register(registration::to_proto(node)),
-        Action::Mark { node, mark } => Wire::Mark(proto::Mark { node: node.0, mark: mark.number().into() }),
+        Action::Mark { node, liveness } => {
+            Wire::Mark(proto::Mark { node: node.0, liveness: liveness.number().into() })
+        }
+        Action::Cordon { node, work } => {
+            Wire::Cordon(proto::Cordon { node: node.0, work: work.number().into() })
+        }
         Action::AdoptZoneData { version } => Wire::AdoptZoneData(version.to_string()),
     }
 }
@@ -91,7 +96,12 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
         Wire::Release(scope) => Action::Release(scope_from_proto(scope)?),
         Wire::Register(node) => Action::Register(registration::from_proto(node)?),
         Wire::Mark(mark) => {
-            Action::Mark { node: NodeSlot(mark.node), mark: numbered(mark.mark, Mark::from_number, "mark")? }
+            let liveness = numbered(mark.liveness, Liveness::from_number, "mark.liveness")?;
+            Action::Mark { node: NodeSlot(mark.node), liveness }
+        }
+        Wire::Cordon(cordon) => {
+            let work = numbered(cordon.work, Work::from_number, "cordon.work")?;
+            Action::Cordon { node: NodeSlot(cordon.node), work }
         }
         Wire::AdoptZoneData(version) => Action::AdoptZoneData { version: version.into() },
     })

@@ -7,15 +7,14 @@ use crate::error::WireError;
 use crate::generated::agent::v1 as proto;
 use crate::generated::agent::v1::from_agent::Message as Up;
 use crate::generated::agent::v1::to_agent::Message as Down;
+use crate::launch::{execution_from_proto, execution_to_proto, launch_from_proto, launch_to_proto};
 use crate::registration;
 use crate::reports::{decode_reports, encode_reports};
 use crate::wide;
 use bytes::Bytes;
 use dkron_core::command::Report;
-use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
-use dkron_core::ids::{
-    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobUid, JournalId, NodeId, OccurrenceRef, Origin,
-};
+use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent, Told};
+use dkron_core::ids::{ClusterId, ExecutionId, Incarnation, NodeId, Stamp};
 use dkron_core::time::Time;
 use std::sync::Arc;
 
@@ -32,11 +31,14 @@ pub mod service {
 /// The stream's message for what an agent says.
 pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
     let message = match said {
-        FromAgent::Hello { cluster, registration } => Up::Hello(proto::Hello {
+        FromAgent::Hello { stamp, process, registration } => Up::Hello(proto::Hello {
             protocol: AGENT_PROTOCOL,
-            cluster: cluster.map(|cluster| wide::bytes(cluster.0)),
+            cluster: stamp.map(|stamp| wide::bytes(stamp.cluster.0)),
             registration: Some(registration::to_proto(registration)),
+            incarnation: stamp.map_or(0, |stamp| stamp.incarnation.0),
+            process: *process,
         }),
+        FromAgent::Leaving => Up::Leaving(proto::Leaving {}),
         FromAgent::Reports(told) => Up::Reports(told_to_proto(told)),
         FromAgent::Output { id, offset, bytes } => Up::Output(proto::Output {
             id: wide::bytes(id.0),
@@ -50,16 +52,8 @@ pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
 /// What an agent says with this message.
 pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
     match message.message.ok_or(WireError::Missing { field: "from_agent.message" })? {
-        Up::Hello(hello) => {
-            check_protocol("hello", hello.protocol)?;
-            let cluster = hello.cluster.map(|cluster| wide::read(&cluster, "hello.cluster")).transpose()?;
-            let registration =
-                hello.registration.ok_or(WireError::Missing { field: "hello.registration" })?;
-            Ok(FromAgent::Hello {
-                cluster: cluster.map(ClusterId),
-                registration: registration::from_proto(registration)?,
-            })
-        }
+        Up::Hello(hello) => hello_from_proto(hello),
+        Up::Leaving(_) => Ok(FromAgent::Leaving),
         Up::Reports(reports) => Ok(FromAgent::Reports(told_from_proto(&reports)?)),
         Up::Output(output) => Ok(FromAgent::Output {
             id: ExecutionId(wide::read(&output.id, "output.id")?),
@@ -67,6 +61,18 @@ pub fn from_agent(message: service::FromAgent) -> Result<FromAgent, WireError> {
             bytes: output.bytes[..].into(),
         }),
     }
+}
+
+fn hello_from_proto(hello: proto::Hello) -> Result<FromAgent, WireError> {
+    check_protocol("agent protocol", hello.protocol)?;
+    let cluster = hello.cluster.map(|cluster| wide::read(&cluster, "hello.cluster")).transpose()?;
+    let incarnation = Incarnation(hello.incarnation);
+    let registration = hello.registration.ok_or(WireError::Missing { field: "hello.registration" })?;
+    Ok(FromAgent::Hello {
+        stamp: cluster.map(|cluster| Stamp { cluster: ClusterId(cluster), incarnation }),
+        process: hello.process,
+        registration: registration::from_proto(registration)?,
+    })
 }
 
 fn told_to_proto(told: &[Told]) -> proto::Reports {
@@ -92,12 +98,16 @@ fn told_from_proto(reports: &proto::Reports) -> Result<Vec<Told>, WireError> {
 /// The stream's message for what a server says to an agent.
 pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
     let message = match said {
-        ToAgent::Welcome { server, cluster, incarnation } => Down::Welcome(proto::Welcome {
+        ToAgent::Welcome { server, stamp } => Down::Welcome(proto::Welcome {
             protocol: AGENT_PROTOCOL,
             server: wide::bytes(server.0),
-            cluster: wide::bytes(cluster.0),
-            incarnation: incarnation.0,
+            cluster: wide::bytes(stamp.cluster.0),
+            incarnation: stamp.incarnation.0,
         }),
+        ToAgent::Leading { term } => Down::Leading(proto::Leading { term: *term }),
+        ToAgent::Following => Down::Following(proto::Following {}),
+        ToAgent::Servers(servers) => Down::Servers(servers_to_proto(servers)),
+        ToAgent::Left => Down::Left(proto::Left {}),
         ToAgent::Launch(launch) => Down::Launch(launch_to_proto(launch)),
         ToAgent::Cancel { execution, id } => Down::Cancel(proto::Cancel {
             execution: Some(execution_to_proto(*execution)),
@@ -114,13 +124,17 @@ pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
 pub fn to_agent(message: service::ToAgent) -> Result<ToAgent, WireError> {
     match message.message.ok_or(WireError::Missing { field: "to_agent.message" })? {
         Down::Welcome(welcome) => {
-            check_protocol("welcome", welcome.protocol)?;
+            check_protocol("agent protocol", welcome.protocol)?;
+            let cluster = ClusterId(wide::read(&welcome.cluster, "welcome.cluster")?);
             Ok(ToAgent::Welcome {
                 server: NodeId(wide::read(&welcome.server, "welcome.server")?),
-                cluster: ClusterId(wide::read(&welcome.cluster, "welcome.cluster")?),
-                incarnation: Incarnation(welcome.incarnation),
+                stamp: Stamp { cluster, incarnation: Incarnation(welcome.incarnation) },
             })
         }
+        Down::Leading(leading) => Ok(ToAgent::Leading { term: leading.term }),
+        Down::Following(_) => Ok(ToAgent::Following),
+        Down::Servers(servers) => Ok(ToAgent::Servers(servers_from_proto(servers)?)),
+        Down::Left(_) => Ok(ToAgent::Left),
         Down::Launch(launch) => Ok(ToAgent::Launch(launch_from_proto(launch)?)),
         Down::Cancel(cancel) => Ok(ToAgent::Cancel {
             execution: execution_from_proto(cancel.execution)?,
@@ -133,91 +147,25 @@ pub fn to_agent(message: service::ToAgent) -> Result<ToAgent, WireError> {
     }
 }
 
+fn servers_to_proto(servers: &[ServerAddress]) -> proto::Servers {
+    let server = |server: &ServerAddress| proto::Server {
+        id: wide::bytes(server.id.0),
+        address: server.address.to_string(),
+    };
+    proto::Servers { servers: servers.iter().map(server).collect() }
+}
+
+fn servers_from_proto(servers: proto::Servers) -> Result<Arc<[ServerAddress]>, WireError> {
+    let server = |server: proto::Server| {
+        let id = NodeId(wide::read(&server.id, "servers.id")?);
+        Ok(ServerAddress { id, address: server.address.into() })
+    };
+    servers.servers.into_iter().map(server).collect()
+}
+
 fn check_protocol(what: &'static str, found: u32) -> Result<(), WireError> {
     if found == 0 || found > AGENT_PROTOCOL {
         return Err(WireError::UnknownFormat { what, found, known: AGENT_PROTOCOL });
     }
     Ok(())
-}
-
-fn launch_to_proto(launch: &Launch) -> proto::Launch {
-    let (origin, cause) = origin_to_parts(launch.origin);
-    proto::Launch {
-        execution: Some(execution_to_proto(launch.execution)),
-        id: wide::bytes(launch.id.0),
-        job: wide::bytes(launch.job.0),
-        job_name: launch.job_name.to_string(),
-        origin,
-        cause,
-        nominal: launch.nominal.nanos(),
-        decided_at: launch.decided_at.nanos(),
-        journal: wide::bytes(launch.journal.0),
-        start_before: launch.start_before.nanos(),
-        definition: Bytes::from_owner(Arc::clone(&launch.definition)),
-    }
-}
-
-fn launch_from_proto(launch: proto::Launch) -> Result<Launch, WireError> {
-    Ok(Launch {
-        execution: execution_from_proto(launch.execution)?,
-        id: ExecutionId(wide::read(&launch.id, "launch.id")?),
-        job: JobUid(wide::read(&launch.job, "launch.job")?),
-        job_name: launch.job_name.into(),
-        origin: origin_from_parts(launch.origin, launch.cause.as_deref(), "launch.origin")?,
-        nominal: Time::from_nanos(launch.nominal),
-        decided_at: Time::from_nanos(launch.decided_at),
-        journal: JournalId(wide::read(&launch.journal, "launch.journal")?),
-        start_before: Time::from_nanos(launch.start_before),
-        definition: launch.definition[..].into(),
-    })
-}
-
-/// An origin's number, and its cause where it has one.
-pub(crate) fn origin_to_parts(origin: Origin) -> (u32, Option<Bytes>) {
-    let (kind, cause) = origin.parts();
-    (kind.into(), (origin != Origin::Schedule).then(|| wide::bytes(cause)))
-}
-
-/// The inverse of [`origin_to_parts`].
-pub(crate) fn origin_from_parts(
-    kind: u32,
-    cause: Option<&[u8]>,
-    field: &'static str,
-) -> Result<Origin, WireError> {
-    let cause = match (kind, cause) {
-        (0, _) => 0,
-        (_, Some(cause)) => wide::read(cause, field)?,
-        (_, None) => return Err(WireError::Missing { field }),
-    };
-    let origin = u8::try_from(kind).ok().and_then(|kind| Origin::from_parts(kind, cause));
-    origin.ok_or(WireError::UnknownNumber { field, number: kind.into() })
-}
-
-fn execution_to_proto(execution: ExecutionRef) -> proto::Execution {
-    proto::Execution {
-        index: execution.occurrence.index,
-        position: execution.occurrence.position,
-        ordinal: execution.ordinal.into(),
-        attempt: execution.attempt.into(),
-    }
-}
-
-fn execution_from_proto(execution: Option<proto::Execution>) -> Result<ExecutionRef, WireError> {
-    let execution = execution.ok_or(WireError::Missing { field: "execution" })?;
-    execution_of(execution.index, execution.position, execution.ordinal, execution.attempt)
-}
-
-/// An execution's small name from four fields.
-pub(crate) fn execution_of(
-    index: u64,
-    position: u32,
-    ordinal: u32,
-    attempt: u32,
-) -> Result<ExecutionRef, WireError> {
-    let small = |number: u32, field| u16::try_from(number).map_err(|_| WireError::Range { field });
-    Ok(ExecutionRef {
-        occurrence: OccurrenceRef { index, position },
-        ordinal: small(ordinal, "execution.ordinal")?,
-        attempt: small(attempt, "execution.attempt")?,
-    })
 }

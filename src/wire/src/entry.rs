@@ -8,7 +8,7 @@ use crate::error::WireError;
 use crate::generated::log::v1 as proto;
 use crate::wide;
 use dkron_core::command::{Action, Batch, Command};
-use dkron_core::ids::{ClusterId, Incarnation};
+use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::time::Time;
 use prost::Message;
 
@@ -19,26 +19,15 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 40;
 /// How much longer a row's first times may become under another entry's time, in bytes.
 const TIME_SLACK_BYTES: usize = 16;
 
-/// Whose an entry is.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Stamp {
-    /// The cluster that wrote it.
-    pub cluster: ClusterId,
-    /// The cluster's incarnation at the time.
-    pub incarnation: Incarnation,
-}
-
-impl Stamp {
-    /// Whether something with this stamp is meant for `own`; the error names both.
-    pub fn belongs_to(self, own: Stamp) -> Result<(), WireError> {
-        if self.cluster != own.cluster {
-            return Err(WireError::ForeignCluster { found: self.cluster, own: own.cluster });
-        }
-        if self.incarnation != own.incarnation {
-            return Err(WireError::ForeignIncarnation { found: self.incarnation, own: own.incarnation });
-        }
-        Ok(())
+/// Whether something with this stamp is meant for `own`; the error names both.
+pub fn belongs_to(found: Stamp, own: Stamp) -> Result<(), WireError> {
+    if found.cluster != own.cluster {
+        return Err(WireError::ForeignCluster { found: found.cluster, own: own.cluster });
     }
+    if found.incarnation != own.incarnation {
+        return Err(WireError::ForeignIncarnation { found: found.incarnation, own: own.incarnation });
+    }
+    Ok(())
 }
 
 /// The part of an entry, and of a snapshot's header, that every format shares.
@@ -76,7 +65,7 @@ pub fn encode_batch(stamp: Stamp, batch: &Batch) -> Vec<u8> {
     entry.encode_to_vec()
 }
 
-/// The entry in these bytes, whoever wrote it: the caller asks [`Stamp::belongs_to`], or uses
+/// The entry in these bytes, whoever wrote it: the caller asks [`belongs_to`], or uses
 /// [`decode_own_batch`].
 pub fn decode_batch(bytes: &[u8]) -> Result<(Stamp, Batch), WireError> {
     let stamp = read_head(bytes, "entry", ENTRY_FORMAT)?;
@@ -85,7 +74,7 @@ pub fn decode_batch(bytes: &[u8]) -> Result<(Stamp, Batch), WireError> {
 
 /// The entry in these bytes if it is of this cluster and incarnation.
 pub fn decode_own_batch(own: Stamp, bytes: &[u8]) -> Result<Batch, WireError> {
-    read_head(bytes, "entry", ENTRY_FORMAT)?.belongs_to(own)?;
+    belongs_to(read_head(bytes, "entry", ENTRY_FORMAT)?, own)?;
     decode_body(bytes)
 }
 

@@ -1,6 +1,6 @@
 //! Why bytes are not understood. Comparable, so that a test or a caller can ask for the very reason.
 
-use dkron_core::ids::{ClusterId, Incarnation};
+use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 
 /// Why bytes were refused. None of them is worth a retry: the same bytes give the same error.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -74,6 +74,20 @@ pub enum WireError {
         found: Incarnation,
         /// Who reads.
         own: Incarnation,
+    },
+    /// Meant for another server: an address now belongs to somebody else.
+    #[error("meant for server {found}, this is server {own}")]
+    ForeignTarget {
+        /// Whom it is meant for.
+        found: NodeId,
+        /// Who reads.
+        own: NodeId,
+    },
+    /// Something that the sender may not ask for.
+    #[error("{field}: not for the sender to ask")]
+    NotAllowed {
+        /// The field.
+        field: &'static str,
     },
 }
 

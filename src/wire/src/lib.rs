@@ -4,15 +4,19 @@
 //! renamed freely and a byte written by one version is read by the next.
 
 mod commands;
+pub mod consensus;
 mod decisions;
 pub mod definition;
 pub mod delivery;
 pub mod entry;
 mod error;
+pub mod formation;
 pub mod frame;
 mod generated;
+pub mod gossip;
 pub mod history;
 pub mod journal;
+mod launch;
 mod numbers;
 pub mod raft;
 mod registration;
@@ -20,6 +24,7 @@ pub mod reply;
 mod reports;
 pub mod snapshot;
 pub mod state;
+pub mod submit;
 pub mod supervisor;
 mod wide;
 

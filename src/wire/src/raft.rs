@@ -77,13 +77,13 @@ pub struct Node {
 
 /// The vote's bytes.
 pub fn encode_vote(vote: &Vote) -> Vec<u8> {
-    proto::Vote { leader: Some(leader_to_proto(vote.leader)), committed: vote.committed }.encode_to_vec()
+    vote_to_proto(vote).encode_to_vec()
 }
 
 /// The vote in these bytes.
 pub fn decode_vote(bytes: &[u8]) -> Result<Vote, WireError> {
     let vote = proto::Vote::decode(bytes).map_err(|error| WireError::malformed("vote", &error))?;
-    Ok(Vote { leader: leader_from_proto(vote.leader)?, committed: vote.committed })
+    vote_from_proto(Some(vote))
 }
 
 /// The log id's bytes, for records of how far the log was purged or committed.
@@ -110,17 +110,25 @@ pub fn decode_membership(bytes: &[u8]) -> Result<Membership, WireError> {
 
 /// The entry's bytes.
 pub fn encode_log_entry(entry: &LogEntry) -> Vec<u8> {
-    let payload = match &entry.payload {
-        Payload::Blank => proto::entry::Payload::Blank(proto::Blank {}),
-        Payload::Normal(bytes) => proto::entry::Payload::Normal(bytes.clone()),
-        Payload::Membership(membership) => proto::entry::Payload::Membership(membership_to_proto(membership)),
-    };
-    proto::Entry { id: Some(log_id_to_proto(entry.id)), payload: Some(payload) }.encode_to_vec()
+    entry_to_proto(entry).encode_to_vec()
 }
 
 /// The entry in these bytes. From a `Bytes` the payload is a view, not a copy.
 pub fn decode_log_entry(bytes: impl bytes::Buf) -> Result<LogEntry, WireError> {
     let entry = proto::Entry::decode(bytes).map_err(|error| WireError::malformed("log entry", &error))?;
+    entry_from_proto(entry)
+}
+
+pub(crate) fn entry_to_proto(entry: &LogEntry) -> proto::Entry {
+    let payload = match &entry.payload {
+        Payload::Blank => proto::entry::Payload::Blank(proto::Blank {}),
+        Payload::Normal(bytes) => proto::entry::Payload::Normal(bytes.clone()),
+        Payload::Membership(membership) => proto::entry::Payload::Membership(membership_to_proto(membership)),
+    };
+    proto::Entry { id: Some(log_id_to_proto(entry.id)), payload: Some(payload) }
+}
+
+pub(crate) fn entry_from_proto(entry: proto::Entry) -> Result<LogEntry, WireError> {
     let payload = match entry.payload.ok_or(WireError::Missing { field: "log_entry.payload" })? {
         proto::entry::Payload::Blank(_) => Payload::Blank,
         proto::entry::Payload::Normal(bytes) => Payload::Normal(bytes),
@@ -129,6 +137,15 @@ pub fn decode_log_entry(bytes: impl bytes::Buf) -> Result<LogEntry, WireError> {
         }
     };
     Ok(LogEntry { id: log_id_from_proto(entry.id)?, payload })
+}
+
+pub(crate) fn vote_to_proto(vote: &Vote) -> proto::Vote {
+    proto::Vote { leader: Some(leader_to_proto(vote.leader)), committed: vote.committed }
+}
+
+pub(crate) fn vote_from_proto(vote: Option<proto::Vote>) -> Result<Vote, WireError> {
+    let vote = vote.ok_or(WireError::Missing { field: "vote" })?;
+    Ok(Vote { leader: leader_from_proto(vote.leader)?, committed: vote.committed })
 }
 
 fn leader_to_proto(leader: LeaderId) -> proto::LeaderId {

@@ -4,7 +4,7 @@
 //! whole only with its trailer, which counts the records and sums the bytes: a cut, a lost chunk and a
 //! swapped one are all found before anything is used.
 
-use crate::entry::{Stamp, read_head};
+use crate::entry::read_head;
 use crate::error::WireError;
 use crate::frame::{End, FrameReader, frame_head};
 use crate::generated::snapshot::v1 as proto;
@@ -13,6 +13,7 @@ use crate::raft::{
 };
 use crate::wide;
 use bytes::Bytes;
+use dkron_core::ids::Stamp;
 use dkron_core::time::Time;
 use prost::Message;
 use std::io::{self, Read, Write};

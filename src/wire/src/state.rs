@@ -7,16 +7,16 @@ use crate::commands::{
     counters_from_proto, counters_to_proto, founding_from_proto, founding_to_proto, numbered, put_from_proto,
     put_to_proto,
 };
-use crate::delivery::{origin_from_parts, origin_to_parts};
 use crate::error::WireError;
 use crate::generated::state::v1 as proto;
 use crate::generated::state::v1::record::Record as Wire;
+use crate::launch::{origin_from_parts, origin_to_parts};
 use crate::{definition, registration, reply, wide};
 use bytes::Bytes;
 use dkron_core::command::Counters;
 use dkron_core::execution::Verdict;
 use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, RequestId};
-use dkron_core::node::Mark;
+use dkron_core::node::{Liveness, Work};
 use dkron_core::rules::Rules;
 use dkron_core::state::record::{
     Cluster, Execution, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested, Turn,
@@ -36,8 +36,9 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
         Record::Node(slot, node) => Wire::Node(proto::Node {
             slot: slot.0,
             registration: Some(registration::to_proto(&node.registration)),
-            mark: node.mark.number().into(),
+            liveness: node.liveness.number().into(),
             marked_at: node.marked_at.nanos(),
+            work: node.work.number().into(),
         }),
         Record::Remembered(request, remembered) => Wire::Remembered(proto::Remembered {
             request: wide::bytes(request.0),
@@ -240,8 +241,9 @@ fn node_from_proto(node: proto::Node) -> Result<NodeRecord, WireError> {
     let registration = node.registration.ok_or(WireError::Missing { field: "node.registration" })?;
     Ok(NodeRecord {
         registration: registration::from_proto(registration)?,
-        mark: numbered(node.mark, Mark::from_number, "node.mark")?,
+        liveness: numbered(node.liveness, Liveness::from_number, "node.liveness")?,
         marked_at: Time::from_nanos(node.marked_at),
+        work: numbered(node.work, Work::from_number, "node.work")?,
     })
 }
 

@@ -5,6 +5,9 @@ mod executions;
 mod guard;
 mod jobs;
 mod query;
+mod waiting;
+
+pub use waiting::waiting_router;
 
 use crate::api::rest::read::BODY_BYTES_MAX;
 use crate::api::status::Problem;

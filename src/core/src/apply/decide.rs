@@ -144,7 +144,7 @@ impl Step<'_> {
 
     /// Not a node that was given up after the leader chose it: nothing would ever end what waits on it.
     fn may_be_given_work(&self, node: NodeSlot) -> bool {
-        self.state().node(node).is_some_and(|node| !node.mark.is_gone())
+        self.state().node(node).is_some_and(|node| !node.liveness.is_gone())
     }
 
     /// Keeps the job's counts of open and queued occurrences.

@@ -125,7 +125,8 @@ impl Step<'_> {
             Action::Hold(scope) => self.hold(scope),
             Action::Release(scope) => self.release(scope),
             Action::Register(registration) => self.register(registration),
-            Action::Mark { node, mark } => self.mark(*node, *mark),
+            Action::Mark { node, liveness } => self.mark(*node, *liveness),
+            Action::Cordon { node, work } => self.cordon(*node, *work),
             Action::AdoptZoneData { version } => {
                 self.ledger.state.edit_cluster(|cluster| cluster.founding.zone_data = version.clone());
                 Ok(Reply::Done)

@@ -4,7 +4,7 @@ use super::Step;
 use crate::command::{Refusal, Reply};
 use crate::ids::{ExecutionRef, NodeSlot};
 use crate::job::Concurrency;
-use crate::node::{Mark, Registration};
+use crate::node::{Liveness, Registration, Work};
 use crate::state::record::NodeRecord;
 use crate::time::Time;
 
@@ -13,17 +13,21 @@ impl Step<'_> {
         let namesake = self.state().node_named(&registration.name);
         let known = self.state().node_slot(registration.node);
         if let Some(other) = namesake.filter(|slot| Some(*slot) != known) {
-            let living = self.state().node(other).is_some_and(|node| !node.mark.is_gone());
+            let living = self.state().node(other).is_some_and(|node| !node.liveness.is_gone());
             if living {
                 return Err(Refusal::NameTaken(registration.name.clone()));
             }
         }
         let Some(slot) = known else {
-            let node =
-                NodeRecord { registration: registration.clone(), mark: Mark::Alive, marked_at: self.now };
+            let node = self.newcomer(registration, Work::Open);
             return Ok(Reply::Registered(self.ledger.state.insert_node(node)));
         };
         Ok(Reply::Registered(self.come_back(slot, registration)))
+    }
+
+    fn newcomer(&self, registration: &Registration, work: Work) -> NodeRecord {
+        let registration = registration.clone();
+        NodeRecord { registration, liveness: Liveness::Alive, marked_at: self.now, work }
     }
 
     fn come_back(&mut self, slot: NodeSlot, registration: &Registration) -> NodeSlot {
@@ -32,11 +36,11 @@ impl Step<'_> {
             return self.replace_journal(slot, &old, registration);
         }
         let now = self.now;
-        if old.registration != *registration || old.mark.is_gone() {
+        if old.registration != *registration || old.liveness.is_gone() {
             self.ledger.state.edit_node(slot, |node| {
                 node.registration = registration.clone();
-                if node.mark.is_gone() {
-                    node.mark = Mark::Alive;
+                if node.liveness.is_gone() {
+                    node.liveness = Liveness::Alive;
                     node.marked_at = now;
                 }
             });
@@ -51,12 +55,11 @@ impl Step<'_> {
     fn replace_journal(&mut self, slot: NodeSlot, old: &NodeRecord, registration: &Registration) -> NodeSlot {
         let now = self.now;
         let rebooted = old.registration.boot != registration.boot;
-        let mark = if old.mark.is_gone() { Mark::Alive } else { old.mark };
         self.ledger.state.edit_node(slot, |node| {
-            node.mark = Mark::Left;
+            node.liveness = Liveness::Left;
             node.marked_at = now;
         });
-        let node = NodeRecord { registration: registration.clone(), mark, marked_at: now };
+        let node = self.newcomer(registration, old.work);
         let place = self.ledger.state.insert_node(node);
         let executions: Vec<ExecutionRef> = self.state().executions_on(slot).collect();
         self.forgotten(&executions, rebooted);
@@ -81,22 +84,34 @@ impl Step<'_> {
             .is_none_or(|job| job.rules.policy.concurrency == Concurrency::Allow)
     }
 
-    pub(super) fn mark(&mut self, slot: NodeSlot, mark: Mark) -> Result<Reply, Refusal> {
+    pub(super) fn mark(&mut self, slot: NodeSlot, liveness: Liveness) -> Result<Reply, Refusal> {
         let node = self.state().node(slot).cloned().ok_or(Refusal::UnknownNode)?;
-        let old = node.mark;
-        if old.is_gone() && !mark.is_gone() {
+        let old = node.liveness;
+        if old.is_gone() && !liveness.is_gone() {
             self.check_name(slot, &node.registration)?;
         }
-        if old != mark {
+        if old != liveness {
             let now = self.now;
             self.ledger.state.edit_node(slot, |node| {
-                node.mark = mark;
+                node.liveness = liveness;
                 node.marked_at = now;
             });
         }
-        if mark.is_gone() && !old.is_gone() {
+        if liveness.is_gone() && !old.is_gone() {
             let executions: Vec<ExecutionRef> = self.state().executions_on(slot).collect();
             self.set_silent(&executions, Some(self.now));
+        }
+        Ok(Reply::Done)
+    }
+
+    /// An operator's word holds whether the node lives or not. A place that the node left for a new one is nobody's.
+    pub(super) fn cordon(&mut self, slot: NodeSlot, work: Work) -> Result<Reply, Refusal> {
+        let node = self.state().node(slot).cloned().ok_or(Refusal::UnknownNode)?;
+        if self.state().node_slot(node.registration.node) != Some(slot) {
+            return Err(Refusal::UnknownNode);
+        }
+        if node.work != work {
+            self.ledger.state.edit_node(slot, |node| node.work = work);
         }
         Ok(Reply::Done)
     }
@@ -107,7 +122,7 @@ impl Step<'_> {
             return Err(Refusal::UnknownNode);
         }
         let namesake = self.state().node_named(&registration.name).filter(|other| *other != slot);
-        match namesake.and_then(|other| self.state().node(other)).filter(|other| !other.mark.is_gone()) {
+        match namesake.and_then(|other| self.state().node(other)).filter(|other| !other.liveness.is_gone()) {
             Some(_) => Err(Refusal::NameTaken(registration.name.clone())),
             None => Ok(()),
         }

@@ -74,6 +74,8 @@ pub struct Planner {
     resend: Resend,
     /// Agenda items to be looked at again: their proposal was rejected or lost.
     again: BTreeSet<u64>,
+    /// Whether a node came since the last turn: what waits for one need not wait longer.
+    arrived: bool,
     /// Whether a due retry found no node: it is looked at again soon.
     stalled: bool,
     /// Late ticks started in the present second, by job.
@@ -123,8 +125,10 @@ impl Planner {
         }
     }
 
-    /// A node's stream is new: what it has not accepted is sent again at once.
+    /// A node's stream is new: what it has not accepted is sent again at once, and what found no node is placed
+    /// again.
     pub fn contact(&mut self, state: &State, node: NodeSlot) {
+        self.arrived = true;
         let places = state.executions_on(node).filter_map(|name| {
             let found = state.occurrence(name.occurrence)?;
             found.executions.get(usize::from(name.ordinal)).map(|execution| execution.agenda)
@@ -222,6 +226,10 @@ impl Planner {
 
     /// The places on the agenda to look at in this turn: those of before that are due again, then new ones.
     fn places(&mut self, state: &State, now: Time) -> Vec<u64> {
+        if std::mem::take(&mut self.arrived) {
+            let waits = |place: &u64| matches!(state.agenda_item(*place), Some(Item::Place(_)));
+            self.again.extend(self.resend.places().filter(waits));
+        }
         self.again.extend(self.resend.take_due(now, limits::DECISIONS_MAX));
         let mut places: Vec<u64> = self.again.iter().copied().take(limits::DECISIONS_MAX).collect();
         places.iter().for_each(|place| {

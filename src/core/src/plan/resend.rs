@@ -27,6 +27,10 @@ impl Resend {
         due.into_iter().map(|(_, place)| place).collect()
     }
 
+    pub(super) fn places(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_place.keys().copied()
+    }
+
     pub(super) fn next_due(&self) -> Option<Time> {
         self.by_time.first().map(|(at, _)| *at)
     }

@@ -124,7 +124,8 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
         .small(registration.slots)
         .small(u64::from(registration.server))
         .text(registration.address.as_bytes())
-        .small(node.mark.number())
+        .small(node.liveness.number())
+        .small(node.work.number())
         .time(node.marked_at);
     registration
         .tags

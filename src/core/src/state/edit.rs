@@ -285,7 +285,7 @@ impl State {
     pub(crate) fn insert_node(&mut self, node: NodeRecord) -> NodeSlot {
         let slot = NodeSlot(self.nodes.len() as u32);
         self.node_ids.insert(node.registration.node, slot);
-        self.name_node(node.registration.name.clone(), slot, node.mark.is_gone());
+        self.name_node(node.registration.name.clone(), slot, node.liveness.is_gone());
         self.swap_digest(0, digest::node(slot, &node));
         self.nodes.push_back(Arc::new(node));
         self.loads.push_back(0);
@@ -299,7 +299,7 @@ impl State {
         let name = node.registration.name.clone();
         edit(node);
         let (new, new_name) = (digest::node(slot, node), node.registration.name.clone());
-        let gone = node.mark.is_gone();
+        let gone = node.liveness.is_gone();
         self.swap_digest(old, new);
         if name != new_name && self.node_names.get(&name) == Some(&slot) {
             self.node_names.remove(&name);
@@ -311,7 +311,7 @@ impl State {
     /// state read from a snapshot knows whose it is.
     fn name_node(&mut self, name: Arc<str>, slot: NodeSlot, gone: bool) {
         let other = self.node_names.get(&name).and_then(|other| self.node(*other));
-        if !gone || other.is_none_or(|other| other.mark.is_gone()) {
+        if !gone || other.is_none_or(|other| other.liveness.is_gone()) {
             self.node_names.insert(name, slot);
         }
     }

@@ -6,6 +6,7 @@ use super::record::{
 use super::{Slot, State};
 use crate::command::PutJob;
 use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::node::Work;
 use crate::schedule::Zone;
 use crate::time::Time;
 use std::ops::Bound;
@@ -160,6 +161,12 @@ impl State {
     /// A node.
     pub fn node(&self, slot: NodeSlot) -> Option<&Arc<NodeRecord>> {
         self.nodes.get(slot.0 as usize)
+    }
+
+    /// Whether a node that was to be emptied is empty.
+    pub fn is_drained(&self, slot: NodeSlot) -> bool {
+        let draining = self.node(slot).is_some_and(|node| node.work == Work::Draining);
+        draining && self.executions_on(slot).next().is_none()
     }
 
     /// How many live executions a node has.

@@ -5,7 +5,7 @@ use crate::execution::Verdict;
 use crate::ids::{
     ExecutionId, ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Origin, RequestId,
 };
-use crate::node::{Mark, Registration};
+use crate::node::{Liveness, Registration, Work};
 use crate::rules::{self, Rules};
 use crate::time::{Span, Time};
 use std::sync::Arc;
@@ -204,10 +204,12 @@ impl Execution {
 pub struct NodeRecord {
     /// What it last said of itself.
     pub registration: Registration,
-    /// Whether it may be given work.
-    pub mark: Mark,
-    /// When the mark was set.
+    /// Whether it lives.
+    pub liveness: Liveness,
+    /// When that was set.
     pub marked_at: Time,
+    /// What an operator lets it do.
+    pub work: Work,
 }
 
 /// A run outside the schedule that waits for its decision.

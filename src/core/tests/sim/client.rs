@@ -4,8 +4,8 @@ use crate::event::{Event, Message, Peer};
 use crate::jobs::{self, Document};
 use crate::world::{Phase, World};
 use dkron_core::command::{Action, Command, Scope};
-use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
-use dkron_core::node::Mark;
+use dkron_core::ids::{JobUid, NodeId, NodeSlot, OccurrenceRef, RequestId};
+use dkron_core::node::{Liveness, Work};
 use dkron_core::plan::edit::{self, Submission};
 use dkron_core::state::record::Turn;
 use dkron_core::time::Time;
@@ -41,7 +41,8 @@ pub(crate) enum Wish {
     Pause(bool),
     Hold(Scope),
     Release(Scope),
-    Mark(NodeId, Mark),
+    Mark(NodeId, Liveness),
+    Cordon(NodeId, Work),
 }
 
 impl World {
@@ -113,15 +114,20 @@ impl World {
             Wish::Pause(paused) => Action::Pause(paused),
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
-            Wish::Mark(node, mark) => {
-                let Some(node) = self.servers[server].ledger.state.node_slot(node) else {
-                    self.clients.open.remove(&request); // answered at once: no such node
-                    return None;
-                };
-                Action::Mark { node, mark }
+            Wish::Mark(node, liveness) => {
+                Action::Mark { node: self.slot_for(server, node, request)?, liveness }
             }
+            Wish::Cordon(node, work) => Action::Cordon { node: self.slot_for(server, node, request)?, work },
         };
         Some(Command { request: Some(request), action })
+    }
+
+    fn slot_for(&mut self, server: usize, node: NodeId, request: RequestId) -> Option<NodeSlot> {
+        let slot = self.servers[server].ledger.state.node_slot(node);
+        if slot.is_none() {
+            self.clients.open.remove(&request); // answered at once: no such node
+        }
+        slot
     }
 
     fn put(
@@ -264,8 +270,11 @@ impl World {
     fn mark_some_node(&mut self) {
         let agent = self.chance.below(self.agents.len() as u64) as usize;
         let node = self.agents[agent].node;
-        let mark = *self.chance.pick(&[Mark::Cordoned, Mark::Draining, Mark::Left]);
-        self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
+        let wishes = match *self.chance.pick(&[Some(Work::Cordoned), Some(Work::Draining), None]) {
+            Some(work) => vec![Wish::Cordon(node, work), Wish::Cordon(node, Work::Open)],
+            None => vec![Wish::Mark(node, Liveness::Left), Wish::Mark(node, Liveness::Alive)],
+        };
+        self.want_in_turn(wishes);
     }
 
     /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer
@@ -283,7 +292,8 @@ impl World {
     /// What operators kept back is given free.
     pub(crate) fn want_nodes_alive(&mut self) {
         for agent in 0..self.agents.len() {
-            self.want(Wish::Mark(self.agents[agent].node, Mark::Alive));
+            self.want(Wish::Mark(self.agents[agent].node, Liveness::Alive));
+            self.want(Wish::Cordon(self.agents[agent].node, Work::Open));
         }
     }
 }

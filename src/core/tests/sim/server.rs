@@ -7,7 +7,7 @@ use crate::world::{Phase, World};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Event as Happened, Reply, Report};
 use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
-use dkron_core::node::Mark;
+use dkron_core::node::Liveness;
 use dkron_core::plan::{Order, Planner, Token};
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
@@ -307,7 +307,7 @@ impl World {
             .ledger
             .state
             .nodes()
-            .filter(|(_, node)| !node.mark.is_gone())
+            .filter(|(_, node)| !node.liveness.is_gone())
             .filter(|(_, node)| {
                 let heard = lead.heard.get(&node.registration.node).copied().unwrap_or(lead.since);
                 self.now - heard > SILENCE
@@ -315,7 +315,7 @@ impl World {
             .map(|(slot, _)| slot)
             .collect();
         for node in silent {
-            let action = Action::Mark { node, mark: Mark::Failed };
+            let action = Action::Mark { node, liveness: Liveness::Failed };
             self.enqueue(server, Command { request: None, action }, Purpose::Nobody);
         }
     }
@@ -374,7 +374,7 @@ impl World {
         let node = state.node_slot(self.agents[agent].node).and_then(|slot| state.node(slot));
         let lead = self.servers[server].lead.as_ref();
         let strange = lead.is_none_or(|lead| !lead.streams.contains_key(&self.agents[agent].node));
-        let expected = |node: &NodeRecord| !node.mark.is_gone() && node.registration.journal == journal;
+        let expected = |node: &NodeRecord| !node.liveness.is_gone() && node.registration.journal == journal;
         if strange || !node.is_some_and(|node| expected(node)) {
             self.send(Peer::Server(server), Peer::Agent(agent), Message::HelloAgain);
         } else {

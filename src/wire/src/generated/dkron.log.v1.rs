@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 21, 19, 20"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -63,6 +63,8 @@ pub mod command {
         Register(super::super::super::node::v1::Registration),
         #[prost(message, tag = "18")]
         Mark(super::Mark),
+        #[prost(message, tag = "21")]
+        Cordon(super::Cordon),
         #[prost(string, tag = "19")]
         AdoptZoneData(::prost::alloc::string::String),
         #[prost(message, tag = "20")]
@@ -213,5 +215,12 @@ pub struct Mark {
     #[prost(uint32, tag = "1")]
     pub node: u32,
     #[prost(uint32, tag = "2")]
-    pub mark: u32,
+    pub liveness: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cordon {
+    #[prost(uint32, tag = "1")]
+    pub node: u32,
+    #[prost(uint32, tag = "2")]
+    pub work: u32,
 }

@@ -147,9 +147,11 @@ pub struct Node {
     #[prost(message, optional, tag = "2")]
     pub registration: ::core::option::Option<super::super::node::v1::Registration>,
     #[prost(uint32, tag = "3")]
-    pub mark: u32,
+    pub liveness: u32,
     #[prost(sfixed64, tag = "4")]
     pub marked_at: i64,
+    #[prost(uint32, tag = "5")]
+    pub work: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Remembered {

@@ -7,11 +7,11 @@ use dkron_core::command::{
     Action, Assignment, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp, PutJob,
     Refusal, Reply, Report, Scope, Status, Stretch,
 };
-use dkron_core::delivery::{FromAgent, Launch, ToAgent, Told};
+use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
-use dkron_core::node::{Mark, Registration};
+use dkron_core::node::{Liveness, Registration, Work};
 use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
 use dkron_core::state::record::{
@@ -19,7 +19,6 @@ use dkron_core::state::record::{
 };
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
-use dkron_wire::entry::Stamp;
 use dkron_wire::raft::{LeaderId, LogEntry, LogId, Membership, Node, Payload};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -288,8 +287,10 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
         1 => scope().prop_map(Action::Hold),
         1 => scope().prop_map(Action::Release),
         1 => registration().prop_map(Action::Register),
-        1 => (small(), select(&Mark::ALL[..]))
-            .prop_map(|(node, mark)| Action::Mark { node: NodeSlot(node), mark }),
+        1 => (small(), select(&Liveness::ALL[..]))
+            .prop_map(|(node, liveness)| Action::Mark { node: NodeSlot(node), liveness }),
+        1 => (small(), select(&Work::ALL[..]))
+            .prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
         1 => founding().prop_map(Action::Found),
     ]
@@ -333,10 +334,13 @@ pub(crate) fn launch() -> impl Strategy<Value = Launch> {
 
 pub(crate) fn to_agent() -> impl Strategy<Value = ToAgent> {
     prop_oneof![
-        (wide(), stamp()).prop_map(|(server, stamp)| ToAgent::Welcome {
-            server: NodeId(server),
-            cluster: stamp.cluster,
-            incarnation: stamp.incarnation,
+        (wide(), stamp()).prop_map(|(server, stamp)| ToAgent::Welcome { server: NodeId(server), stamp }),
+        number().prop_map(|term| ToAgent::Leading { term }),
+        select(vec![ToAgent::Following, ToAgent::Left]),
+        vec((wide(), text()), 0..5).prop_map(|servers| {
+            let server =
+                |(id, address): (u128, String)| ServerAddress { id: NodeId(id), address: address.into() };
+            ToAgent::Servers(servers.into_iter().map(server).collect())
         }),
         launch().prop_map(ToAgent::Launch),
         (execution(), wide()).prop_map(|(execution, id)| ToAgent::Cancel { execution, id: ExecutionId(id) }),
@@ -346,8 +350,9 @@ pub(crate) fn to_agent() -> impl Strategy<Value = ToAgent> {
 
 pub(crate) fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        (option::of(wide().prop_map(ClusterId)), registration())
-            .prop_map(|(cluster, registration)| FromAgent::Hello { cluster, registration }),
+        (option::of(stamp()), number(), registration())
+            .prop_map(|(stamp, process, registration)| FromAgent::Hello { stamp, process, registration }),
+        Just(FromAgent::Leaving),
         vec(told(), 0..10).prop_map(FromAgent::Reports),
         (wide(), number(), bytes()).prop_map(|(id, offset, bytes)| FromAgent::Output {
             id: ExecutionId(id),
@@ -549,7 +554,7 @@ fn occurrence_record() -> BoxedStrategy<Occurrence> {
 /// A record whose places on the agenda are 0.
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let cluster = (founding(), any::<bool>(), option::of(time()), time());
-    let node = (registration(), select(&Mark::ALL[..]), time());
+    let node = (registration(), select(&Liveness::ALL[..]), time(), select(&Work::ALL[..]));
     prop_oneof![
         cluster.prop_map(|(founding, paused, held_since, floor)| {
             Record::Cluster(Cluster { founding, paused, held_since, floor })
@@ -560,8 +565,8 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         (small(), origin(), time()).prop_map(|(job, origin, nominal)| {
             Record::Requested(0, Requested { job: JobSlot(job), origin, nominal })
         }),
-        (small(), node).prop_map(|(slot, (registration, mark, marked_at))| {
-            Record::Node(NodeSlot(slot), NodeRecord { registration, mark, marked_at })
+        (small(), node).prop_map(|(slot, (registration, liveness, marked_at, work))| {
+            Record::Node(NodeSlot(slot), NodeRecord { registration, liveness, marked_at, work })
         }),
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),

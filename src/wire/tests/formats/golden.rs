@@ -4,7 +4,7 @@
 //! is there is never replaced to make a test pass: new bytes are a new format with a file of its own.
 
 use crate::values;
-use dkron_core::delivery::{FromAgent, Launch, ToAgent};
+use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent};
 use dkron_core::ids::{ExecutionId, JobUid, JournalId, NodeId, Origin};
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::raft::{LogEntry, Payload, Vote};
@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// The value has the file's bytes, and the file's bytes are read as the value.
-fn check<T: Debug + PartialEq>(name: &str, value: T, bytes: Vec<u8>, decode: impl Fn(&[u8]) -> T) {
+pub(crate) fn check<T: Debug + PartialEq>(name: &str, value: T, bytes: Vec<u8>, decode: impl Fn(&[u8]) -> T) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.bin"));
     if std::env::var_os("REGENERATE").is_some() && !path.exists() {
         fs::write(&path, &bytes).expect("file is written");
@@ -70,14 +70,7 @@ fn what_consensus_keeps_has_the_bytes_that_it_always_had() {
 #[test]
 fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
     let down = [
-        (
-            "welcome",
-            ToAgent::Welcome {
-                server: NodeId(0xa1),
-                cluster: values::stamp().cluster,
-                incarnation: values::stamp().incarnation,
-            },
-        ),
+        ("welcome", ToAgent::Welcome { server: NodeId(0xa1), stamp: values::stamp() }),
         (
             "launch",
             ToAgent::Launch(Launch {
@@ -95,6 +88,13 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
         ),
         ("cancel", ToAgent::Cancel { execution: values::execution(), id: ExecutionId(0xabcd) }),
         ("settled", ToAgent::Settled(vec![ExecutionId(1), ExecutionId(2)])),
+        ("leading", ToAgent::Leading { term: 7 }),
+        ("following", ToAgent::Following),
+        (
+            "servers",
+            ToAgent::Servers([ServerAddress { id: NodeId(0xa1), address: "10.0.0.1:6868".into() }].into()),
+        ),
+        ("left", ToAgent::Left),
     ];
     for (name, said) in down {
         let bytes = delivery::to_agent_to_wire(&said).encode_to_vec();
@@ -106,8 +106,13 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
     let up = [
         (
             "hello",
-            FromAgent::Hello { cluster: Some(values::stamp().cluster), registration: values::registration() },
+            FromAgent::Hello {
+                stamp: Some(values::stamp()),
+                process: 0x0123_4567_89ab_cdef,
+                registration: values::registration(),
+            },
         ),
+        ("leaving", FromAgent::Leaving),
         ("reports", FromAgent::Reports(values::told())),
         ("output", FromAgent::Output { id: ExecutionId(0xabcd), offset: 300, bytes: b"output"[..].into() }),
     ];

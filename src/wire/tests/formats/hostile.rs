@@ -4,7 +4,7 @@ use crate::values;
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::frame::{End, FRAME_HEAD_BYTES, FrameReader, write_frame};
 use dkron_wire::snapshot::{Reader, SnapshotError, Writer};
-use dkron_wire::{definition, delivery, history, journal, raft, reply, state};
+use dkron_wire::{definition, delivery, history, journal, raft, reply, state, submit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -28,6 +28,12 @@ fn decode_all(bytes: &[u8]) {
     }
     if let Ok(message) = delivery::service::FromAgent::decode(bytes) {
         let _ = delivery::from_agent(message);
+    }
+    if let Ok(message) = submit::service::SubmitRequest::decode(bytes) {
+        let _ = submit::from_wire(message);
+    }
+    if let Ok(message) = submit::service::SubmitReply::decode(bytes) {
+        let _ = submit::outcome_from_wire(message);
     }
     read_snapshot(bytes).err();
     let mut frames = FrameReader::new(bytes);

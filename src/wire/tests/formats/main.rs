@@ -2,8 +2,11 @@
 //!
 //! One binary, because each would link the same code again.
 
+mod any_between;
 mod any_of;
+mod consensus;
 mod golden;
+mod gossip;
 mod hostile;
 mod round_trips;
 mod sizes;

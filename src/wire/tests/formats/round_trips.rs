@@ -1,14 +1,13 @@
 //! Every value survives its bytes, and equal values have equal bytes.
 
-use crate::{any_of, values};
+use crate::{any_between, any_of, values};
 use dkron_core::delivery::FromAgent;
 use dkron_core::ids::NodeId;
+use dkron_core::ids::Stamp;
 use dkron_core::state::record::{Record, Turn};
-use dkron_wire::entry::{
-    ENTRY_OVERHEAD_BYTES, Stamp, decode_batch, decode_own_batch, encode_batch, entry_bytes,
-};
+use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, decode_batch, decode_own_batch, encode_batch, entry_bytes};
 use dkron_wire::snapshot::{Reader, Writer};
-use dkron_wire::{WireError, definition, delivery, history, raft, reply, state};
+use dkron_wire::{WireError, definition, delivery, history, raft, reply, state, submit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -50,6 +49,20 @@ proptest! {
         let bytes = delivery::from_agent_to_wire(&said).encode_to_vec();
         let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
         prop_assert_eq!(delivery::from_agent(message), Ok(said));
+    }
+
+    #[test]
+    fn an_intent_survives_its_message(submitted in any_between::submitted()) {
+        let bytes = submit::to_wire(&submitted).encode_to_vec();
+        let message = submit::service::SubmitRequest::decode(&bytes[..]).expect("a message");
+        prop_assert_eq!(submit::from_wire(message), Ok(submitted));
+    }
+
+    #[test]
+    fn what_became_of_an_intent_survives_its_message(outcome in any_between::outcome()) {
+        let bytes = submit::outcome_to_wire(&outcome).encode_to_vec();
+        let message = submit::service::SubmitReply::decode(&bytes[..]).expect("a message");
+        prop_assert_eq!(submit::outcome_from_wire(message), Ok(outcome));
     }
 
     #[test]
@@ -140,13 +153,14 @@ fn places_on_the_agenda_are_not_written() {
 
 #[test]
 fn a_hello_of_a_newer_protocol_is_refused_by_name() {
-    let said = FromAgent::Hello { cluster: None, registration: values::registration() };
+    let said = FromAgent::Hello { stamp: None, process: 7, registration: values::registration() };
     let mut bytes = delivery::from_agent_to_wire(&said).encode_to_vec();
     // The hello's first field is the protocol, after the tag and the length of the hello itself.
     assert_eq!((bytes[0], bytes[2], bytes[3]), (0x0a, 0x08, 1));
     bytes[3] = 7;
     let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
-    let refused = WireError::UnknownFormat { what: "hello", found: 7, known: delivery::AGENT_PROTOCOL };
+    let refused =
+        WireError::UnknownFormat { what: "agent protocol", found: 7, known: delivery::AGENT_PROTOCOL };
     assert_eq!(delivery::from_agent(message), Err(refused));
 }
 

@@ -3,11 +3,12 @@
 use crate::values::{self, NOW};
 use dkron_core::command::{Action, Batch, Command, Decision, DecisionKind, Event, Report};
 use dkron_core::execution::{Outcome, Verdict};
+use dkron_core::ids::Stamp;
 use dkron_core::ids::{
     ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, NodeSlot, OccurrenceRef, Origin,
 };
 use dkron_core::time::{Span, Time};
-use dkron_wire::entry::{Stamp, encode_batch};
+use dkron_wire::entry::encode_batch;
 
 /// A number that looks random and is always the same.
 fn noise(seed: u64, below: u64) -> u64 {

@@ -3,15 +3,15 @@
 use dkron_core::command::*;
 use dkron_core::delivery::Told;
 use dkron_core::execution::*;
+use dkron_core::ids::Stamp;
 use dkron_core::ids::*;
 use dkron_core::job::*;
-use dkron_core::node::{Mark, Registration};
+use dkron_core::node::{Liveness, Registration, Work};
 use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
 use dkron_core::state::record as state;
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
-use dkron_wire::entry::Stamp;
 use dkron_wire::raft::{LeaderId, LogId, Membership, Node};
 use std::sync::Arc;
 
@@ -174,7 +174,8 @@ pub(crate) fn batch() -> Batch {
         Action::Hold(Scope::Cluster),
         Action::Release(Scope::Jobs(vec![name])),
         Action::Register(registration()),
-        Action::Mark { node: NodeSlot(9), mark: Mark::Draining },
+        Action::Mark { node: NodeSlot(9), liveness: Liveness::Left },
+        Action::Cordon { node: NodeSlot(9), work: Work::Draining },
         Action::AdoptZoneData { version: "2026b".into() },
     ];
     let command = |action| Command { request: None, action };
@@ -301,7 +302,12 @@ pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
     let cluster = state::Cluster { founding, paused: true, held_since: Some(NOW), floor: NOW };
     let origin = Origin::Backfill(RequestId(0x22));
     let requested = state::Requested { job: JobSlot(7), origin, nominal: NOW };
-    let node = state::NodeRecord { registration: registration(), mark: Mark::Cordoned, marked_at: NOW };
+    let node = state::NodeRecord {
+        registration: registration(),
+        liveness: Liveness::Failed,
+        marked_at: NOW,
+        work: Work::Cordoned,
+    };
     let execution = ExecutionId(0xabcd);
     let reply = Reply::Refused(Refusal::Overlap { job: "nightly-report".into(), execution });
     vec![

@@ -1,0 +1,186 @@
+//! A client's intent on its way into the log, wherever the leader is.
+//!
+//! It is tried again while servers elect, always under the same request id, so that it acts once whatever was
+//! lost on the way. The caller gets its answer when this server, too, has applied it.
+
+use super::{App, Error, Kind, random};
+use crate::net::Channels;
+use crate::raft::{self, Committed, Priority, Server};
+use dkron_core::command::{Command, Reply};
+use dkron_core::ids::{JobUid, NodeId, RequestId};
+use dkron_core::intent::Intent;
+use dkron_core::roster::Roster;
+use dkron_wire::submit::service::{LeaderClient, SubmitReply};
+use dkron_wire::submit::{self, Head, Outcome, Submitted};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long an intent is tried: several elections.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before the next try, unless another leader is known earlier.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A definition of the largest size and its frame, several times.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The way to the server that leads.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) roster: watch::Receiver<Arc<Roster>>,
+    pub(super) channels: Channels,
+}
+
+/// Why a try came to nothing.
+enum Failed {
+    /// Another try may do better.
+    Again(Error),
+    /// No other try would.
+    Finally(Error),
+}
+
+impl App {
+    /// Puts a client's intent into the log. The same request id within ten minutes is answered as before.
+    pub(super) async fn act(
+        &self,
+        priority: Priority,
+        request: RequestId,
+        intent: Intent,
+    ) -> Result<Reply, Error> {
+        let mut last = Error::new(Kind::Unavailable, "no server leads at the moment: try again soon");
+        let tries = async {
+            let mut leadership = self.raft.leader();
+            loop {
+                let Some(leader) = self.leadership().leader else {
+                    changed(&mut leadership).await;
+                    continue;
+                };
+                // From here on it may be in somebody's log.
+                let before = std::mem::replace(&mut last, raft::Error::Unknown.into());
+                match self.try_once(&leader, priority, request, intent.clone()).await {
+                    Ok(committed) => return Ok(committed),
+                    Err(Failed::Finally(error)) => return Err(error),
+                    Err(Failed::Again(error)) if before.kind() == Kind::Unknown => drop(error),
+                    Err(Failed::Again(error)) => last = error,
+                }
+                changed(&mut leadership).await;
+            }
+        };
+        let committed = match tokio::time::timeout(PATIENCE, tries).await {
+            Ok(answered) => answered?,
+            Err(_) => return Err(last),
+        };
+        self.seen(committed.index).await?;
+        match committed.reply {
+            Reply::Refused(refusal) => Err(refusal.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    /// What another server passed on, to be done here or not at all.
+    pub async fn submitted(&self, submitted: Submitted) -> Outcome {
+        let priority = match Priority::ALL.get(usize::from(submitted.priority)) {
+            Some(priority @ (Priority::Write | Priority::Bulk)) => *priority,
+            _ => Priority::Bulk,
+        };
+        match self.act_here(priority, submitted.request, submitted.intent).await {
+            Ok(committed) => Outcome::Committed(committed.index, committed.reply),
+            Err(error) => Outcome::Failed(error.kind().number(), error.to_string()),
+        }
+    }
+
+    async fn try_once(
+        &self,
+        leader: &Server,
+        priority: Priority,
+        request: RequestId,
+        intent: Intent,
+    ) -> Result<Committed, Failed> {
+        if leader.id == self.server() {
+            return self.act_here(priority, request, intent).await.map_err(sorted);
+        }
+        let head = self.head(leader.id).map_err(Failed::Finally)?;
+        let submitted = Submitted { head, priority: priority as u8, request, intent };
+        let unreached = |status: tonic::Status| {
+            let message = format!("the leader {leader} does not answer: {}", status.message());
+            let never_sent = status.code() == tonic::Code::Unavailable;
+            let kind = if never_sent { Kind::Unavailable } else { Kind::Unknown };
+            Failed::Again(Error::new(kind, message))
+        };
+        let reply = self.pass_on(leader, &submitted).await.map_err(unreached)?;
+        match submit::outcome_from_wire(reply) {
+            Ok(Outcome::Committed(index, reply)) => Ok(Committed { index, reply }),
+            Ok(Outcome::Failed(kind, message)) => {
+                Err(sorted(Error::new(Kind::from_number(kind).unwrap_or(Kind::Internal), message)))
+            }
+            Err(error) => Err(Failed::Finally(Error::new(Kind::Internal, error.to_string()))),
+        }
+    }
+
+    async fn pass_on(&self, leader: &Server, submitted: &Submitted) -> Result<SubmitReply, tonic::Status> {
+        let known = self.way.roster.borrow().server(leader.id).map(|server| server.calls.clone());
+        let address = known.unwrap_or_else(|| leader.peer.address.clone());
+        let channel = self.way.channels.get(&address);
+        let channel = channel.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+        let mut client = LeaderClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(client.submit(submit::to_wire(submitted)).await?.into_inner())
+    }
+
+    /// Completes an intent with this server's clock and zone data, and proposes it.
+    async fn act_here(
+        &self,
+        priority: Priority,
+        request: RequestId,
+        intent: Intent,
+    ) -> Result<Committed, Error> {
+        let view = self.view().await?;
+        let mut uid = random()?;
+        let fresh = || {
+            uid = uid.wrapping_add(1);
+            JobUid(uid)
+        };
+        let action = intent.complete(&view.state, self.now(), fresh)?;
+        Ok(self.raft.commit(priority, Command { request: Some(request), action }).await?)
+    }
+
+    /// Waits until this server has applied the entry, so that who wrote through it reads it here.
+    async fn seen(&self, index: u64) -> Result<(), Error> {
+        match tokio::time::timeout(PATIENCE, self.raft.view_at(index)).await {
+            Ok(view) => view.map(drop).map_err(Error::from),
+            Err(_) => {
+                let message = format!("it is done, as entry {index}, but this server has not seen it yet");
+                Err(Error::new(Kind::Unknown, message))
+            }
+        }
+    }
+
+    /// What a message to another server of this cluster begins with.
+    fn head(&self, target: NodeId) -> Result<Head, Error> {
+        let stamp = self.raft.identity().stamp.ok_or(raft::Error::NoCluster)?;
+        Ok(Head { stamp, target })
+    }
+
+    /// What a message to this server must begin with.
+    pub fn own_head(&self) -> Result<Head, Error> {
+        self.head(self.server())
+    }
+}
+
+/// Without a leader or an answer it is worth another try.
+fn sorted(error: Error) -> Failed {
+    match error.kind() {
+        Kind::Unavailable | Kind::Unknown => Failed::Again(error),
+        _ => Failed::Finally(error),
+    }
+}
+
+async fn changed(leadership: &mut watch::Receiver<raft::Leadership>) {
+    // An error means that consensus has ended; the pause then bounds the tries until patience ends.
+    let news = async {
+        if leadership.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    if tokio::time::timeout(PAUSE, news).await.is_err() {
+        tracing::trace!("no other leader yet");
+    }
+}

@@ -1,0 +1,88 @@
+//! What a client wants, before the leader has added what only it may: the time, uids, next due times.
+//!
+//! A follower passes intents on as they are, so that schedules are evaluated with the leader's zone data and
+//! the leader's clock, whichever server the client asked.
+
+use crate::command::{Action, Counters, PutJob};
+use crate::ids::{JobUid, RequestId};
+use crate::job::{Job, JobError};
+use crate::plan::edit::{self, Submission};
+use crate::state::State;
+use crate::time::Time;
+use std::sync::Arc;
+
+/// A job to store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wish {
+    /// The definition, validated.
+    pub job: Arc<Job>,
+    /// The same, encoded.
+    pub definition: Arc<[u8]>,
+    /// A safe update: the revision that the job must have.
+    pub expected: Option<u32>,
+    /// Counters that come with a restored job.
+    pub counters: Option<Counters>,
+}
+
+/// What a client wants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// A job stored.
+    Put(Wish),
+    /// A part of an import, not to be seen yet.
+    Stage {
+        /// The import.
+        import: RequestId,
+        /// Its next jobs.
+        jobs: Vec<Wish>,
+    },
+    /// A run outside the schedule.
+    Run {
+        /// The job's name.
+        name: Arc<str>,
+    },
+    /// A change that needs nothing added, see [`is_whole`].
+    Change(Action),
+}
+
+/// Whether a client may ask for this action as it stands: it holds neither times nor decisions.
+pub fn is_whole(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Commit { .. }
+            | Action::Abandon { .. }
+            | Action::Delete { .. }
+            | Action::DeleteExecutions { .. }
+            | Action::Cancel { .. }
+            | Action::Pause(_)
+            | Action::Hold(_)
+            | Action::Release(_)
+    )
+}
+
+impl Intent {
+    /// The action for this intent, as seen in `state` at `now`. `uid` makes a fresh random uid for a job whose
+    /// name may be new.
+    ///
+    /// # Errors
+    /// [`JobError`] if a job's schedule or zone cannot be used here.
+    pub fn complete(
+        self,
+        state: &State,
+        now: Time,
+        mut uid: impl FnMut() -> JobUid,
+    ) -> Result<Action, JobError> {
+        let mut put = |wish: Wish| -> Result<PutJob, JobError> {
+            let Wish { job, definition, expected, counters } = wish;
+            edit::put(state, Submission { job, definition, uid: uid(), expected, counters }, now)
+        };
+        Ok(match self {
+            Intent::Put(wish) => Action::Put(put(wish)?),
+            Intent::Stage { import, jobs } => {
+                Action::Stage { import, jobs: jobs.into_iter().map(put).collect::<Result<_, _>>()? }
+            }
+            Intent::Run { name } => Action::Run { name, nominal: now },
+            Intent::Change(action) => action,
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! How well the servers are: what the API, the command line and an alert show.
+
+use super::watch::{is_alive, is_heard, is_well};
+use super::{Situation, Watch, quorum};
+use crate::ids::NodeId;
+use crate::time::Time;
+use std::sync::Arc;
+
+/// The cluster.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Health {
+    /// Whether all members are well.
+    pub healthy: bool,
+    /// How many voters decide.
+    pub quorum_size: usize,
+    /// How many of the well voters may be lost before nothing is decided any more.
+    pub failure_tolerance: usize,
+    /// Each member, by id.
+    pub servers: Vec<ServerHealth>,
+}
+
+/// One member.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerHealth {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Whether it leads.
+    pub leader: bool,
+    /// Entries behind the leader.
+    pub lag: Option<u64>,
+    /// When it last answered the leader.
+    pub heard: Option<Time>,
+    /// Well without a break since.
+    pub well_since: Option<Time>,
+    /// What is wrong with it; empty if it is well.
+    pub complaints: Vec<Complaint>,
+}
+
+/// What may be wrong with a member.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Complaint {
+    /// Gossip does not see it live.
+    NotAlive,
+    /// It did not answer the leader of late.
+    Unheard,
+    /// It lags too far behind.
+    Lagging,
+}
+
+impl Health {
+    /// As the leader sees it.
+    pub fn of(situation: &Situation, watch: &Watch, now: Time) -> Health {
+        let members = &situation.membership.members;
+        let servers: Vec<ServerHealth> =
+            members.keys().map(|id| server(situation, watch, *id, now)).collect();
+        let well_voters =
+            servers.iter().filter(|server| server.voter && server.complaints.is_empty()).count();
+        let quorum_size = quorum(servers.iter().filter(|server| server.voter).count());
+        Health {
+            healthy: servers.iter().all(|server| server.complaints.is_empty()),
+            quorum_size,
+            failure_tolerance: well_voters.saturating_sub(quorum_size),
+            servers,
+        }
+    }
+}
+
+fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> ServerHealth {
+    let member = situation.membership.members.get(&id).cloned().unwrap_or_default();
+    let mut complaints = Vec::new();
+    if !is_alive(situation, id) {
+        complaints.push(Complaint::NotAlive);
+    }
+    if !is_heard(situation, id, now) {
+        complaints.push(Complaint::Unheard);
+    }
+    if complaints.is_empty() && !is_well(situation, id, now) {
+        complaints.push(Complaint::Lagging);
+    }
+    ServerHealth {
+        id,
+        name: situation.roster.server(id).map_or(member.name, |server| server.name.clone()),
+        voter: member.voter,
+        leader: id == situation.membership.leader,
+        lag: member.lag,
+        heard: member.heard,
+        well_since: watch.well_since(id),
+        complaints,
+    }
+}

@@ -1,0 +1,315 @@
+//! Scenarios of membership, one sentence each; the simulation of clusters has the rest.
+
+use super::*;
+use crate::ids::{ClusterId, Incarnation};
+use crate::roster::{Announcement, Liveness, Sighting};
+
+/// A cluster as its leader, the server 1, sees it.
+struct Scene {
+    roster: Roster,
+    membership: Membership,
+    wishes: BTreeMap<NodeId, Wish>,
+    agents: BTreeSet<NodeId>,
+    gone: BTreeSet<NodeId>,
+    settings: Settings,
+    watch: Watch,
+    now: Time,
+}
+
+const STAMP: Stamp = Stamp { cluster: ClusterId(9), incarnation: Incarnation(1) };
+
+fn id(number: u128) -> NodeId {
+    NodeId(number)
+}
+
+impl Scene {
+    fn of(voters: u128) -> Scene {
+        let mut scene = Scene {
+            roster: Roster { own: id(1), ..Roster::default() },
+            membership: Membership { leader: id(1), ..Membership::default() },
+            wishes: BTreeMap::new(),
+            agents: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            settings: Settings::default(),
+            watch: Watch::default(),
+            now: Time::from_seconds(1_000),
+        };
+        (1..=voters).for_each(|number| scene.come(number));
+        (1..=voters).for_each(|number| scene.member(number, true));
+        scene.look();
+        scene
+    }
+
+    fn come(&mut self, number: u128) {
+        let server = Announcement {
+            id: id(number),
+            name: format!("s{number}").into(),
+            calls: format!("10.0.0.{number}:6868").into(),
+            formats: (1, 2),
+            ..Announcement::default()
+        };
+        self.roster.servers.insert(id(number), Sighting { server: server.into(), liveness: Liveness::Alive });
+    }
+
+    fn announce(&mut self, number: u128, change: impl Fn(&mut Announcement)) {
+        let sighting = self.roster.servers.get_mut(&id(number)).expect("seen");
+        let mut server = (*sighting.server).clone();
+        change(&mut server);
+        sighting.server = server.into();
+    }
+
+    fn member(&mut self, number: u128, voter: bool) {
+        let server = self.roster.server(id(number)).expect("seen");
+        let (name, address) = (server.name.clone(), server.calls.clone());
+        let member = Member { name, address, voter, lag: Some(0), heard: Some(self.now) };
+        self.membership.members.insert(id(number), member);
+    }
+
+    fn fall_silent(&mut self, number: u128) {
+        self.roster.servers.get_mut(&id(number)).expect("seen").liveness = Liveness::Failed;
+        self.membership.members.get_mut(&id(number)).expect("a member").heard = None;
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            stamp: STAMP,
+            region: "",
+            format: 1,
+            roster: &self.roster,
+            membership: &self.membership,
+            wishes: &self.wishes,
+            agents: &self.agents,
+            gone: &self.gone,
+            settings: &self.settings,
+        }
+    }
+
+    fn look(&mut self) {
+        let mut watch = std::mem::take(&mut self.watch);
+        watch.look(&self.situation(), self.now);
+        self.watch = watch;
+    }
+
+    /// So much later, who was heard is heard still.
+    fn pass(&mut self, span: Span) {
+        self.look();
+        self.now = self.now + span;
+        let now = self.now;
+        self.membership
+            .members
+            .values_mut()
+            .filter_map(|member| member.heard.as_mut())
+            .for_each(|at| *at = now);
+        self.look();
+    }
+
+    fn next(&self) -> Option<Change> {
+        plan(&self.situation(), &self.watch, self.now).map(|proposal| proposal.change)
+    }
+}
+
+#[test]
+fn quorum_and_failure_tolerance_are_those_of_the_deployment_table() {
+    for (servers, quorum_size, tolerance) in
+        [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3)]
+    {
+        let scene = Scene::of(servers);
+        let health = Health::of(&scene.situation(), &scene.watch, scene.now);
+        assert_eq!(
+            (health.healthy, health.quorum_size, health.failure_tolerance),
+            (true, quorum_size, tolerance)
+        );
+        assert_eq!(scene.next(), None, "{servers} servers that are well");
+    }
+}
+
+#[test]
+fn a_failed_server_lowers_the_tolerance_and_says_why() {
+    let mut scene = Scene::of(5);
+    scene.fall_silent(4);
+    scene.look();
+    let health = Health::of(&scene.situation(), &scene.watch, scene.now);
+    assert_eq!((health.healthy, health.failure_tolerance), (false, 1));
+    assert_eq!(health.servers[3].complaints, [Complaint::NotAlive, Complaint::Unheard]);
+}
+
+#[test]
+fn a_server_that_comes_is_taken_in_and_votes_once_it_is_near_and_was_well_for_a_while() {
+    let mut scene = Scene::of(3);
+    scene.come(4);
+    let address: Arc<str> = "10.0.0.4:6868".into();
+    assert_eq!(scene.next(), Some(Change::AddLearner { id: id(4), name: "s4".into(), address }));
+    scene.member(4, false);
+    scene.membership.members.get_mut(&id(4)).expect("a member").lag = Some(10_000);
+    scene.pass(Span::from_seconds(60));
+    assert_eq!(scene.next(), None, "it lags");
+    scene.membership.members.get_mut(&id(4)).expect("a member").lag = Some(3);
+    scene.pass(Span::from_seconds(2));
+    assert_eq!(scene.next(), None, "not for long");
+    scene.pass(Span::from_seconds(4));
+    assert_eq!(scene.next(), Some(Change::Promote(id(4))));
+    scene.membership.changing = true;
+    assert_eq!(scene.next(), None, "one at a time");
+}
+
+#[test]
+fn strangers_are_not_taken_in() {
+    let mut scene = Scene::of(3);
+    let other = Stamp { cluster: ClusterId(8), incarnation: Incarnation(1) };
+    for change in [
+        (|server| server.region = "mars".into()) as fn(&mut Announcement),
+        |server| server.name = "s2".into(),
+        |server| server.formats = (2, 3),
+    ] {
+        scene.come(4);
+        scene.announce(4, change);
+        assert_eq!(scene.next(), None);
+    }
+    scene.come(4);
+    scene.announce(4, |server| server.stamp = Some(other));
+    assert_eq!(scene.next(), None);
+    scene.announce(4, |server| server.stamp = Some(STAMP));
+    assert!(matches!(scene.next(), Some(Change::AddLearner { .. })));
+}
+
+#[test]
+fn a_dead_voter_goes_after_the_threshold_but_not_below_the_smallest_quorum() {
+    let mut scene = Scene::of(4);
+    scene.fall_silent(4);
+    scene.pass(Span::from_seconds(limits::DEAD_AFTER.seconds() - 1));
+    assert_eq!(scene.next(), None);
+    scene.pass(Span::from_seconds(1));
+    assert_eq!(scene.next(), Some(Change::Remove(id(4))));
+    let mut scene = Scene::of(3);
+    scene.fall_silent(3);
+    scene.pass(limits::DEAD_AFTER);
+    assert_eq!(scene.next(), None, "three are the smallest by default");
+    scene.settings.min_quorum = 2;
+    assert_eq!(scene.next(), Some(Change::Remove(id(3))));
+    scene.settings.clean_up = false;
+    assert_eq!(scene.next(), None);
+}
+
+#[test]
+fn a_machine_that_is_gone_is_not_waited_for() {
+    let mut scene = Scene::of(5);
+    scene.gone.insert(id(5));
+    assert_eq!(scene.next(), None, "the failure detector does not agree");
+    scene.fall_silent(5);
+    scene.look();
+    assert_eq!(scene.next(), Some(Change::Remove(id(5))));
+}
+
+#[test]
+fn no_wish_takes_a_voter_away_below_a_live_quorum() {
+    let mut scene = Scene::of(3);
+    scene.fall_silent(3);
+    scene.wishes.insert(id(2), Wish::Remove);
+    scene.look();
+    assert_eq!(scene.next(), None);
+    scene.wishes = BTreeMap::from([(id(3), Wish::Remove)]);
+    assert_eq!(scene.next(), Some(Change::Remove(id(3))), "the dead one can go");
+    scene.wishes = BTreeMap::from([(id(3), Wish::Demote)]);
+    assert_eq!(scene.next(), Some(Change::Demote(id(3))));
+}
+
+#[test]
+fn a_server_that_leaves_for_good_goes_at_once_and_stays_away() {
+    let mut scene = Scene::of(3);
+    scene.wishes.insert(id(2), Wish::Remove);
+    assert_eq!(scene.next(), Some(Change::Remove(id(2))));
+    scene.membership.members.remove(&id(2));
+    assert_eq!(scene.next(), None);
+}
+
+#[test]
+fn a_leader_that_is_to_go_hands_over_first() {
+    let mut scene = Scene::of(3);
+    scene.wishes.insert(id(1), Wish::Demote);
+    assert_eq!(scene.next(), Some(Change::HandOver { to: id(2) }));
+}
+
+#[test]
+fn a_server_that_runs_as_an_agent_now_votes_no_more() {
+    let mut scene = Scene::of(3);
+    scene.agents.insert(id(3));
+    assert_eq!(scene.next(), None, "it still answers as a server");
+    scene.fall_silent(3);
+    scene.look();
+    assert_eq!(scene.next(), Some(Change::Remove(id(3))));
+}
+
+#[test]
+fn a_new_id_under_a_dead_voters_name_takes_its_place_in_one_change() {
+    let mut scene = Scene::of(3);
+    scene.fall_silent(3);
+    scene.come(4);
+    scene.announce(4, |server| server.name = "s3".into());
+    assert!(matches!(scene.next(), Some(Change::AddLearner { .. })));
+    scene.member(4, false);
+    scene.look();
+    assert_eq!(scene.next(), Some(Change::Replace { old: id(3), new: id(4) }));
+    scene.membership.members.get_mut(&id(4)).expect("a member").lag = None;
+    assert_eq!(scene.next(), None, "not before it has caught up");
+}
+
+#[test]
+fn a_new_address_is_noted() {
+    let mut scene = Scene::of(3);
+    scene.announce(2, |server| server.calls = "10.9.9.9:6868".into());
+    assert_eq!(scene.next(), Some(Change::UpdateAddress { id: id(2), address: "10.9.9.9:6868".into() }));
+}
+
+#[test]
+fn surplus_and_zone_crowding_servers_do_not_vote_until_they_are_needed() {
+    let mut scene = Scene::of(3);
+    scene.settings.voters_max = 3;
+    scene.come(4);
+    scene.member(4, false);
+    scene.pass(Span::from_seconds(10));
+    assert_eq!(scene.next(), None);
+    scene.fall_silent(3);
+    scene.pass(limits::DEAD_AFTER);
+    assert_eq!(scene.next(), Some(Change::Replace { old: id(3), new: id(4) }));
+
+    let mut scene = Scene::of(3);
+    scene.settings.zone_tag = Some("zone".to_owned());
+    scene.come(4);
+    scene.member(4, false);
+    for (number, zone) in [(1, "a"), (2, "b"), (3, "c"), (4, "c")] {
+        scene.announce(number, |server| drop(server.tags.insert("zone".to_owned(), zone.to_owned())));
+    }
+    scene.pass(Span::from_seconds(10));
+    assert_eq!(scene.next(), None);
+    scene.announce(4, |server| drop(server.tags.insert("zone".to_owned(), "d".to_owned())));
+    assert_eq!(scene.next(), Some(Change::Promote(id(4))));
+}
+
+#[test]
+fn without_the_autopilot_only_wishes_count() {
+    let mut scene = Scene::of(5);
+    scene.settings.autopilot = false;
+    scene.come(6);
+    scene.member(6, false);
+    scene.fall_silent(5);
+    scene.pass(limits::DEAD_AFTER);
+    assert_eq!(scene.next(), None);
+    scene.wishes.insert(id(6), Wish::Promote);
+    assert_eq!(scene.next(), Some(Change::Promote(id(6))));
+}
+
+#[test]
+fn the_log_format_is_what_all_read_and_never_goes_back() {
+    let server = |formats| Announcement { formats, ..Announcement::default() };
+    let (old, new) = (server((1, 2)), server((2, 3)));
+    assert_eq!(log_format(1, [Some(&old), Some(&new)]), 2);
+    assert_eq!(log_format(1, [Some(&new), None]), 1, "one of whom nothing is known");
+    assert_eq!(log_format(3, [Some(&old), Some(&new)]), 3);
+    assert_eq!(admits(2, &old), Ok(()));
+    let mut far = server((1, 2));
+    (far.name, far.version) = ("s7".into(), "1.0".into());
+    assert_eq!(
+        admits(3, &far).expect_err("too old").to_string(),
+        "server \"s7\" (version 1.0) reads log formats 1 to 2, the cluster writes 3: upgrade one release at a time"
+    );
+}

@@ -1,0 +1,400 @@
+//! What a server has from its first moment on: its doors, its gossip, its way into a cluster.
+
+use super::{DRAIN, NodeError};
+use crate::api::rest;
+use crate::app::waiting::Waiting;
+use crate::config::{Config, HostPort, JoinEntry};
+use crate::formation::{self, Entry, Formation};
+use crate::gossip::{self, Gossip};
+use crate::net::{self, Channels};
+use crate::raft::{self, Blank, Founder, Ground, Peer};
+use crate::task::{self, CancellationToken};
+use axum::Router;
+use dkron_core::bootstrap::{Own, Promise, Stage};
+use dkron_core::command::Founding;
+use dkron_core::delivery::ServerAddress;
+use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
+use dkron_core::roster::{Announcement, Roster};
+use dkron_core::schedule;
+use dkron_wire::entry::ENTRY_FORMAT;
+use dkron_wire::formation::service::FormationServer;
+use futures::future::select_all;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+
+/// Entries that wait for the node: there is never more than one to carry out.
+const ENTRIES: usize = 4;
+
+/// What is behind the doors of a server.
+pub(super) struct Doors {
+    /// What other nodes call.
+    pub(super) calls: Router,
+    /// What clients call.
+    pub(super) api: Router,
+}
+
+/// What a member is built on.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// The servers that are seen.
+    pub(super) roster: watch::Receiver<Arc<Roster>>,
+    /// Where they take calls.
+    pub(super) addresses: raft::Addresses,
+    /// Who answers the servers that want to form a cluster.
+    pub(super) formation: Formation,
+    /// What this server says of itself.
+    pub(super) gossip: Gossip,
+    /// The servers that agents are to attend.
+    pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
+}
+
+/// A server that listens and gossips.
+pub(super) struct Base {
+    shared: Shared,
+    calls_at: SocketAddr,
+    http: SocketAddr,
+    calls: watch::Sender<Router>,
+    api: watch::Sender<Router>,
+    servers: Vec<JoinHandle<()>>,
+    watchers: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+/// Its way into a cluster.
+pub(super) struct Forming {
+    acting: JoinHandle<Result<(), raft::Error>>,
+    entries: mpsc::Receiver<Entry>,
+    config_founder: Founder,
+}
+
+/// How a log that is empty begins, and what its cluster is founded with.
+pub(super) struct Beginning {
+    pub(super) blank: Blank,
+    pub(super) founder: Founder,
+}
+
+impl Base {
+    pub(super) async fn start(config: &Config) -> Result<(Base, Forming, Ground), NodeError> {
+        let calls_at = SocketAddr::new(config.bind.ip(), config.rpc_port);
+        let calls_listener = net::listen(calls_at, "calls between nodes").await?;
+        let hello_listener = net::listen(config.bind, "nodes that join").await?;
+        let http_listener = net::listen(config.http, "the API").await?;
+        let (calls_at, http) = (local(&calls_listener, calls_at), local(&http_listener, config.http));
+
+        let ground = raft::open(&config.data_dir, None).await?;
+        let stop = CancellationToken::new();
+        let gossip = gossip::start(gossip_options(config, &ground)?).await?;
+        gossip.settled().await?;
+        let roster = gossip.roster();
+        let (formation, acting, entries) = start_formation(config, &ground, roster.clone());
+
+        let (calls, calls_now) = watch::channel(formation_routes(&formation));
+        let waiting = Waiting::new(formation.status(), roster.clone());
+        let (api, api_now) = watch::channel(rest::waiting_router(waiting));
+        let hello = Routes::from(formation_routes(&formation));
+        let servers = vec![
+            task::spawn("calls", serve(calls_listener, Routes::from(net::switch(calls_now)), stop.clone())),
+            task::spawn("hello", serve(hello_listener, hello, stop.clone())),
+            task::spawn("api", serve_api(http_listener, net::switch(api_now), stop.clone())),
+        ];
+        let (addresses_sender, addresses) = watch::channel(Arc::default());
+        let (servers_sender, known) = watch::channel(Arc::from([]));
+        let listing = List {
+            region: config.region.as_str().into(),
+            addresses: addresses_sender,
+            servers: servers_sender,
+        };
+        let watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
+        let shared = Shared { roster, addresses, formation, gossip, servers: known };
+        let forming = Forming { acting, entries, config_founder: founder(config) };
+        Ok((Base { shared, calls_at, http, calls, api, servers, watchers, stop }, forming, ground))
+    }
+
+    pub(super) fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    /// Opens what a member offers.
+    pub(super) fn open(&self, doors: Doors) {
+        drop(self.calls.send_replace(doors.calls));
+        drop(self.api.send_replace(doors.api));
+    }
+
+    pub(super) fn tell_addresses(&self, config: &Config) {
+        tracing::info!(
+            node = config.node_name,
+            api = %self.http,
+            calls = %self.calls_at,
+            gossip = %config.bind,
+            data = %config.data_dir.display(),
+            "ready"
+        );
+    }
+
+    /// Completes when something that must run has ended by itself.
+    pub(super) async fn broken(&mut self, forming: &mut Forming) -> NodeError {
+        tokio::select! {
+            _ = select_all(self.servers.iter_mut()) => NodeError::Broken("a server of calls or of the API"),
+            _ = select_all(self.watchers.iter_mut()) => NodeError::Broken("gossip"),
+            error = forming.ended() => error,
+        }
+    }
+
+    /// Takes no new calls; those that run have a while.
+    pub(super) async fn close_doors(&mut self) {
+        self.stop.cancel();
+        for server in self.servers.drain(..).filter(|server| !server.is_finished()) {
+            if tokio::time::timeout(DRAIN, server).await.is_err() {
+                tracing::warn!("connections were still open and are cut");
+            }
+        }
+        // What is behind the doors holds rooms, which are to end.
+        drop(self.calls.send_replace(Router::new()));
+        drop(self.api.send_replace(Router::new()));
+    }
+
+    /// Says farewell to the other servers.
+    pub(super) async fn leave(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(DRAIN, self.shared.gossip.leave()).await {
+            tracing::warn!(%error, "the other servers could not be told that this one goes");
+        }
+    }
+
+    pub(super) async fn stop(self) {
+        self.watchers.iter().for_each(JoinHandle::abort);
+        self.shared.gossip.stop().await;
+    }
+}
+
+impl Forming {
+    /// Waits until this server belongs to a cluster, by its disk; how its log begins.
+    pub(super) async fn entry(&mut self, mut ground: Ground) -> Result<(Ground, Beginning), NodeError> {
+        let founder = self.config_founder.clone();
+        if let Some(stamp) = ground.identity().stamp {
+            let promised = ground.promise().filter(|promise| promise.stamp() == stamp && !promise.withdrawn);
+            let beginning = promised.map_or(Beginning { blank: Blank::Wait, founder }, found);
+            return Ok((ground, beginning));
+        }
+        let entry = tokio::select! {
+            entry = self.entries.recv() => entry.ok_or(NodeError::Broken("formation"))?,
+            error = ended(&mut self.acting) => return Err(error),
+        };
+        match entry {
+            Entry::Found(promise) => {
+                ground.adopt(promise.stamp()).await?;
+                Ok((ground, found(&promise)))
+            }
+            Entry::Join(stamp) => {
+                ground.adopt(stamp).await?;
+                Ok((ground, Beginning { blank: Blank::Wait, founder }))
+            }
+            Entry::SetAside(cluster) => Err(NodeError::DeadCluster(cluster)),
+        }
+    }
+
+    /// Completes when formation has ended by itself, or says that it cannot go on.
+    async fn ended(&mut self) -> NodeError {
+        loop {
+            tokio::select! {
+                error = ended(&mut self.acting) => return error,
+                entry = self.entries.recv() => match entry {
+                    Some(Entry::SetAside(cluster)) => return NodeError::DeadCluster(cluster),
+                    // It is done already: the log was there before the word came.
+                    Some(_) => {}
+                    None => return NodeError::Broken("formation"),
+                },
+            }
+        }
+    }
+}
+
+impl Drop for Forming {
+    fn drop(&mut self) {
+        self.acting.abort();
+    }
+}
+
+async fn ended(acting: &mut JoinHandle<Result<(), raft::Error>>) -> NodeError {
+    match acting.await {
+        Ok(Err(error)) => error.into(),
+        _ => NodeError::Broken("formation"),
+    }
+}
+
+/// The first membership names no one: names and addresses are gossip's, and every server of the set writes the
+/// same first entry.
+fn found(promise: &Promise) -> Beginning {
+    let members: BTreeMap<NodeId, Peer> = promise.set.iter().map(|id| (*id, Peer::default())).collect();
+    let founder = Founder {
+        default_zone: promise.founder.default_zone.clone(),
+        zone_data: promise.founder.zone_data.clone(),
+    };
+    Beginning { blank: Blank::Found(members), founder }
+}
+
+fn founder(config: &Config) -> Founder {
+    Founder {
+        default_zone: config.default_zone.as_str().into(),
+        zone_data: schedule::zone_data_version().into(),
+    }
+}
+
+fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn formation_routes(formation: &Formation) -> Router {
+    Routes::new(FormationServer::new(formation.clone())).into_axum_router()
+}
+
+fn start_formation(
+    config: &Config,
+    ground: &Ground,
+    roster: watch::Receiver<Arc<Roster>>,
+) -> (Formation, JoinHandle<Result<(), raft::Error>>, mpsc::Receiver<Entry>) {
+    let identity = ground.identity();
+    let formation = Formation::new(formation::Options {
+        own: Own {
+            id: identity.server,
+            expect: config.bootstrap_expect,
+            region: config.region.as_str().into(),
+            has_seeds: !config.join.once.is_empty() || !config.join.retry.is_empty(),
+        },
+        stage: identity.stamp.map_or(Stage::Empty, Stage::Initialised),
+        promise: ground.promise().cloned(),
+        forsworn: ground.forsworn().clone(),
+        promises: ground.promises(),
+        roster,
+        channels: Channels::default(),
+    });
+    let (entries_sender, entries) = mpsc::channel(ENTRIES);
+    let founder = founder(config);
+    let draft = move || Founding {
+        cluster: ClusterId(fresh()),
+        incarnation: Incarnation(1),
+        default_zone: founder.default_zone.clone(),
+        zone_data: founder.zone_data.clone(),
+    };
+    let acting = task::spawn("formation", formation.clone().run(draft, entries_sender));
+    (formation, acting, entries)
+}
+
+/// A random number; the boot clock, which no two servers share to the nanosecond, where the system has none.
+fn fresh() -> u128 {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u128::from_be_bytes(bytes),
+        Err(_) => crate::clock::boot().nanos() as u128,
+    }
+}
+
+fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, NodeError> {
+    let keys =
+        config.gossip.keys.iter().map(|key| gossip::Key::new(key.bytes())).collect::<Result<_, _>>()?;
+    Ok(gossip::Options {
+        own: announcement(config, ground.identity().server, ground.identity().stamp),
+        bind: config.bind,
+        advertise: config.advertise.to_string(),
+        keys,
+        keyring: Some(config.data_dir.join("keyring")),
+        profile: match config.gossip.profile {
+            crate::config::Profile::Lan => gossip::Profile::Lan,
+            crate::config::Profile::Wan => gossip::Profile::Wan,
+            crate::config::Profile::Local => gossip::Profile::Local,
+        },
+        reap: config.gossip.reconnect_timeout,
+        seeds: watch::channel(seeds(config)?).1,
+        cancel: CancellationToken::new(),
+    })
+}
+
+pub(super) fn seeds(config: &Config) -> Result<Arc<[String]>, NodeError> {
+    let seed = |entry: &JoinEntry| match entry {
+        JoinEntry::Address(address) => Ok(address.to_string()),
+        JoinEntry::Provider(_) => Err(NodeError::Unsupported(
+            "join: this version has no discovery providers, allowed are addresses",
+        )),
+    };
+    config.join.once.iter().chain(&config.join.retry).map(seed).collect()
+}
+
+fn announcement(config: &Config, id: NodeId, stamp: Option<Stamp>) -> Announcement {
+    let at = |port: u16| HostPort { host: config.advertise.host.clone(), port }.to_string().into();
+    Announcement {
+        id,
+        name: config.node_name.as_str().into(),
+        process: fresh() as u64,
+        stamp,
+        expect: config.bootstrap_expect,
+        region: config.region.as_str().into(),
+        datacenter: config.datacenter.as_str().into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        formats: (1, ENTRY_FORMAT as u8),
+        gossip: Arc::default(),
+        calls: at(config.advertise_rpc_port),
+        api: at(config.http.port()),
+        tags: config.node_tags(),
+    }
+}
+
+/// What others need of the roster.
+struct List {
+    region: Arc<str>,
+    addresses: watch::Sender<Arc<BTreeMap<NodeId, Arc<str>>>>,
+    servers: watch::Sender<Arc<[ServerAddress]>>,
+}
+
+impl List {
+    async fn keep(self, mut roster: watch::Receiver<Arc<Roster>>) {
+        loop {
+            let now = roster.borrow_and_update().clone();
+            publish(&self.addresses, addresses(&now));
+            publish(&self.servers, self.servers(&now));
+            if roster.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The servers of this region that live.
+    fn servers(&self, roster: &Roster) -> Arc<[ServerAddress]> {
+        let near = roster.alive().filter(|server| server.region == self.region);
+        near.map(|server| ServerAddress { id: server.id, address: server.calls.clone() }).collect()
+    }
+}
+
+/// Where each server takes calls, whether it lives or not: a dial is what finds out.
+fn addresses(roster: &Roster) -> Arc<BTreeMap<NodeId, Arc<str>>> {
+    let all = roster.servers.iter().map(|(id, sighting)| (*id, sighting.server.calls.clone()));
+    Arc::new(all.collect())
+}
+
+fn publish<T: PartialEq>(shown: &watch::Sender<T>, now: T) {
+    shown.send_if_modified(|shown| {
+        let changed = *shown != now;
+        *shown = now;
+        changed
+    });
+}
+
+async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToken) {
+    let served = net::server()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
+    if let Err(error) = served.await {
+        tracing::error!(error = &error as &dyn std::error::Error, "calls between nodes are served no more");
+    }
+}
+
+async fn serve_api(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the API is served no more");
+    }
+}

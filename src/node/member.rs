@@ -1,0 +1,232 @@
+//! What a server has once it belongs to a cluster: the log, the history, the leader's loop, dispatch, its agent,
+//! the use cases.
+
+use super::base::{Beginning, Doors, Shared};
+use super::feed::feed;
+use super::work::{keep_agent, start_agent};
+use super::{DRAIN, NodeError};
+use crate::agent::AgentError;
+use crate::agent::attend::Servers;
+use crate::api::peers::Peers;
+use crate::api::rest;
+use crate::app::{self, App};
+use crate::clock;
+use crate::config::Config;
+use crate::dispatch::{self, Attendance, Dispatch, Live};
+use crate::formation::Formation;
+use crate::history::{self, History};
+use crate::leader::{Leader, Members};
+use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
+use crate::task::{self, CancellationToken};
+use dkron_core::apply::Ledger;
+use dkron_core::time::Span;
+use dkron_core::voters::{self, Health};
+use dkron_wire::delivery::service::AgentsServer;
+use dkron_wire::formation::service::FormationServer;
+use dkron_wire::submit::service::LeaderServer;
+use futures::future::select_all;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tonic::service::Routes;
+
+/// Entries whose rows may wait for the history. At the bound apply waits.
+const HISTORY_QUEUE: usize = 256;
+/// Orders that may wait for dispatch, which never waits itself.
+const ORDER_QUEUE: usize = 4_096;
+/// New streams that may wait for the leader's next turn.
+const CONTACT_QUEUE: usize = 256;
+
+/// The rooms of a member, joined.
+pub(super) struct Member {
+    shared: Shared,
+    raft: Raft<Ledger>,
+    history: History,
+    history_threads: history::Threads,
+    live: Live,
+    health: watch::Receiver<Option<Arc<Health>>>,
+    attendance: Attendance,
+    agent: JoinHandle<Result<(), AgentError>>,
+    workers: Vec<JoinHandle<()>>,
+    founded: JoinHandle<()>,
+    stop_workers: CancellationToken,
+    stop_agent: CancellationToken,
+    stop_streams: CancellationToken,
+}
+
+impl Member {
+    pub(super) async fn start(
+        config: &Config,
+        shared: &Shared,
+        ground: Ground,
+        beginning: Beginning,
+    ) -> Result<Member, NodeError> {
+        let settings = history::Settings::new(config.data_dir.join("history"));
+        let opened = task::blocking("open history", move || history::open(settings)).await;
+        let opened = opened.map_err(|_| NodeError::Broken("opening the history"))??;
+        let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
+        let stop_workers = CancellationToken::new();
+        let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
+
+        let founds = matches!(beginning.blank, Blank::Found(_));
+        let options = raft::Options {
+            blank: beginning.blank,
+            founder: beginning.founder,
+            addresses: shared.addresses.clone(),
+            multiplier: config.raft_multiplier,
+            snapshots: SnapshotRule::default(),
+            clock: Arc::new(clock::wall),
+            history: rows_sender,
+            history_synced: opened.history.synced(),
+        };
+        let raft = Raft::start(ground, options).await?;
+        announce(shared, &raft, founds).await?;
+        let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
+
+        let (live, stop_agent) = (Live::default(), CancellationToken::new());
+        let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
+        let (contacts_sender, contacts) = mpsc::channel(CONTACT_QUEUE);
+        let stop_streams = CancellationToken::new();
+        let attendance = Attendance::new(dispatch::Rooms {
+            raft: raft.clone(),
+            live: live.clone(),
+            keep: dispatch::keep_in(opened.history.clone()),
+            contacts: contacts_sender,
+            servers: shared.servers.clone(),
+            stop: stop_streams.clone(),
+        });
+        let dispatch = Dispatch::new(&attendance, orders);
+        let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
+        let (health, health_shown) = watch::channel(None);
+        let members = Members {
+            raft: raft.clone(),
+            roster: shared.roster.clone(),
+            region: config.region.as_str().into(),
+            settings: membership(config),
+            health,
+        };
+        workers.push(task::spawn("members", members.run(stop_workers.clone())));
+        workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
+        workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
+        let agent = start_agent(config, Some(raft.identity().server)).await?;
+        let agent = task::spawn(
+            "agent-stream",
+            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
+        );
+        Ok(Member {
+            shared: shared.clone(),
+            raft,
+            history: opened.history,
+            history_threads: opened.threads,
+            live,
+            health: health_shown,
+            attendance,
+            agent,
+            workers,
+            founded,
+            stop_workers,
+            stop_agent,
+            stop_streams,
+        })
+    }
+
+    /// What it offers to other nodes and to clients.
+    pub(super) fn doors(&self, config: &Config) -> Doors {
+        let app = App::new(app::Rooms {
+            raft: self.raft.clone(),
+            history: self.history.clone(),
+            live: self.live.clone(),
+            roster: self.shared.roster.clone(),
+            health: self.health.clone(),
+        });
+        let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
+            .add_service(self.raft.service())
+            .add_service(AgentsServer::new(self.attendance.clone()))
+            .add_service(LeaderServer::new(Peers { app: app.clone() }));
+        let door =
+            rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) };
+        Doors { calls: calls.into_axum_router(), api: rest::router(door) }
+    }
+
+    /// Completes when a part of the member has ended by itself.
+    pub(super) async fn broken(&mut self) -> NodeError {
+        let mut leadership = self.raft.leader();
+        tokio::select! {
+            ended = &mut self.agent => match ended {
+                Ok(Err(error)) => error.into(),
+                _ => NodeError::Broken("the agent"),
+            },
+            _ = leadership.wait_for(|_| false) => NodeError::Broken("consensus"),
+            _ = select_all(self.workers.iter_mut()) => NodeError::Broken("the leader, dispatch or the history's feed"),
+        }
+    }
+
+    /// The agent and the leader's loop: nothing more is decided or begun here.
+    pub(super) async fn stop_work(&mut self) {
+        self.stop_agent.cancel();
+        if !self.agent.is_finished() && tokio::time::timeout(DRAIN, &mut self.agent).await.is_err() {
+            tracing::warn!("the agent took too long and is cut");
+        }
+        self.stop_streams.cancel();
+        self.raft.hang_up();
+        self.stop_workers.cancel();
+        self.founded.abort();
+    }
+
+    /// Consensus, and what hangs on it.
+    pub(super) async fn stop(self) {
+        drop(self.shared);
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
+        }
+        drop((self.raft, self.attendance));
+        for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
+            if tokio::time::timeout(DRAIN, worker).await.is_err() {
+                tracing::warn!("a task took too long and is cut");
+            }
+        }
+        let threads = self.history_threads;
+        let joined = task::blocking("close history", move || threads.join());
+        if tokio::time::timeout(DRAIN, joined).await.is_err() {
+            tracing::warn!("the history took too long to close");
+        }
+    }
+}
+
+fn membership(config: &Config) -> voters::Settings {
+    let defaults = voters::Settings::default();
+    let threshold = config.membership.dead_server_threshold;
+    voters::Settings {
+        clean_up: threshold.is_some(),
+        min_quorum: config.membership.min_quorum as usize,
+        dead_after: threshold.map_or(defaults.dead_after, |threshold| {
+            Span::from_nanos(i64::try_from(threshold.as_nanos()).unwrap_or(i64::MAX))
+        }),
+        ..defaults
+    }
+}
+
+/// From now on other servers see whose this one is.
+async fn announce(shared: &Shared, raft: &Raft<Ledger>, founds: bool) -> Result<(), NodeError> {
+    if founds {
+        shared.formation.initialised();
+    }
+    let stamp = raft.identity().stamp;
+    Ok(shared.gossip.announce(move |own| own.stamp = stamp).await?)
+}
+
+/// Tells formation once the state is that of a founded cluster.
+async fn tell_founded(raft: Raft<Ledger>, formation: Formation) {
+    let Some(stamp) = raft.identity().stamp else { return };
+    let mut marks = raft.advanced();
+    loop {
+        match raft.look(|ledger, _| Ledger::is_founded(&ledger.state)).await {
+            Ok(true) => return formation.founded(stamp),
+            Ok(false) => {}
+            Err(_) => return,
+        }
+        if marks.changed().await.is_err() {
+            return;
+        }
+    }
+}

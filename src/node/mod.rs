@@ -1,0 +1,146 @@
+//! A node from its start to its end: builds the rooms in order, joins them, stops them in reverse.
+//!
+//! - Does: opens the doors, gossips, waits for a cluster, becomes a member of it, runs until it is told to stop.
+//! - Owns: the order. Every task is started here or below, and awaited here.
+//! - Never: does the work of a room.
+//! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
+//!
+//! Reading order: `base` (what every server has from its first moment on), `member` (what it has once it belongs
+//! to a cluster), `work` (its agent), `feed`.
+
+mod base;
+mod feed;
+mod member;
+mod work;
+
+use crate::agent::AgentError;
+use crate::config::Config;
+use crate::{gossip, history, net, raft, telemetry};
+use base::Base;
+use dkron_core::ids::ClusterId;
+use member::Member;
+use std::io;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long open connections, and tasks, may take to end.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why a node did not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A node of this kind is not there yet.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The history cannot be opened.
+    #[error("the history does not open")]
+    History(#[from] history::Error),
+    /// Consensus does not start.
+    #[error("consensus does not start")]
+    Raft(#[from] raft::Error),
+    /// Gossip does not start, or another process has this server's id.
+    #[error("gossip does not start")]
+    Gossip(#[from] gossip::Error),
+    /// The agent does not start, or ended.
+    #[error("the agent does not run")]
+    Agent(#[from] AgentError),
+    /// An address cannot be used.
+    #[error(transparent)]
+    Net(#[from] net::Error),
+    /// The log is of a cluster that never came to be.
+    #[error(
+        "the log is of cluster {0}, which too few of its first servers still serve: it can never be founded. Set \
+         the data directory aside and start this server anew"
+    )]
+    DeadCluster(ClusterId),
+    /// The system refuses something.
+    #[error("{what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A part of the node broke off.
+    #[error("{0} broke off")]
+    Broken(&'static str),
+}
+
+/// Runs a node until it is asked to stop (SIGINT or SIGTERM) or cannot go on.
+///
+/// # Errors
+/// [`NodeError`] with the reason for which it did not start or stopped.
+pub async fn run(config: Config) -> Result<(), NodeError> {
+    telemetry::start(config.log_level);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut signals = Signals::new()?;
+    match config.server {
+        true => run_server(&config, &mut signals).await,
+        false => work::run_alone(&config, &mut signals).await,
+    }
+}
+
+async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeError> {
+    let (mut base, mut forming, ground) = Base::start(config).await?;
+    let entering = async {
+        let (ground, entry) = forming.entry(ground).await?;
+        Member::start(config, &base.shared(), ground, entry).await
+    };
+    let entered = tokio::select! {
+        name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(None) }
+        member = entering => member.map(Some),
+    };
+    let ended = match entered {
+        Ok(Some(mut member)) => {
+            base.open(member.doors(config));
+            base.tell_addresses(config);
+            let ended = tokio::select! {
+                name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
+                error = base.broken(&mut forming) => Err(error),
+                error = member.broken() => Err(error),
+            };
+            member.stop_work().await;
+            base.close_doors().await;
+            base.leave().await;
+            drop(forming);
+            member.stop().await;
+            ended
+        }
+        Ok(None) => {
+            base.close_doors().await;
+            base.leave().await;
+            Ok(())
+        }
+        Err(error) => {
+            base.close_doors().await;
+            Err(error)
+        }
+    };
+    base.stop().await;
+    ended
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, NodeError> {
+        let handle =
+            |kind| signal(kind).map_err(|source| NodeError::System { what: "cannot hear signals", source });
+        Ok(Signals {
+            interrupt: handle(SignalKind::interrupt())?,
+            terminate: handle(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

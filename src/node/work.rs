@@ -1,0 +1,106 @@
+//! The node's own agent, on a server or alone.
+
+use super::{NodeError, Signals};
+use crate::agent::attend::{AttendError, Dial, Discover, Servers, attend};
+use crate::agent::{self, Agent, AgentError, AgentHandle, Program};
+use crate::config::Config;
+use crate::formation::seek;
+use crate::net::{self, Channels};
+use crate::task::CancellationToken;
+use dkron_core::ids::NodeId;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::sync::Arc;
+
+/// Runs a node that is no server: it finds the servers at the addresses to join and works for them.
+pub(super) async fn run_alone(config: &Config, signals: &mut Signals) -> Result<(), NodeError> {
+    let seeds = super::base::seeds(config)?;
+    if seeds.is_empty() {
+        return Err(NodeError::Unsupported(
+            "join: a node without --server works for servers and was told of none: give --join or --retry-join, \
+             or start it with --server or --dev",
+        ));
+    }
+    let agent = start_agent(config, None).await?;
+    tracing::info!(node = config.node_name, join = seeds.join(","), data = %config.data_dir.display(), "ready");
+    let leave = CancellationToken::new();
+    let discover = discover(seeds, config.region.as_str().into());
+    let mut working = Box::pin(keep_agent(agent, Servers::Sought(discover), leave.clone()));
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+        ended = &mut working => return Ok(ended?),
+    }
+    leave.cancel();
+    Ok(working.await?)
+}
+
+/// Starts the agent and its supervisor; `node` is the server's id on a server.
+pub(super) async fn start_agent(config: &Config, node: Option<NodeId>) -> Result<AgentHandle, NodeError> {
+    let program = std::env::current_exe()
+        .map_err(|source| NodeError::System { what: "cannot find this program's own file", source })?;
+    let data_dir = config.data_dir.to_string_lossy().into_owned();
+    let options = agent::Options {
+        data_dir: config.data_dir.clone(),
+        node,
+        name: config.node_name.as_str().into(),
+        tags: config.node_tags(),
+        slots: config.slots,
+        server: config.server,
+        address: config.advertise.to_string().into(),
+        benchmarks: config.bench_executor,
+        supervisor: Program {
+            path: program,
+            arguments: vec!["supervise".into(), "--data-dir".into(), data_dir],
+        },
+    };
+    Ok(Agent::start(options).await?)
+}
+
+/// Keeps the agent's streams until it ends, or has said that it leaves.
+pub(super) async fn keep_agent(
+    mut agent: AgentHandle,
+    servers: Servers,
+    leave: CancellationToken,
+) -> Result<(), AgentError> {
+    match attend(&mut agent, dial(), servers, leave).await {
+        Ok(()) => agent.stop().await,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the agent has ended");
+            agent.ended().await
+        }
+    }
+}
+
+fn dial() -> Dial {
+    Arc::new(|address| {
+        Box::pin(async move { net::dial(&address).await.map_err(|error| AttendError::Dial(Box::new(error))) })
+    })
+}
+
+/// All addresses are asked at once; the first that names servers is believed.
+fn discover(seeds: Arc<[String]>, region: Arc<str>) -> Discover {
+    let channels = Channels::default();
+    Arc::new(move || {
+        let (seeds, region, channels) = (seeds.clone(), region.clone(), channels.clone());
+        Box::pin(async move {
+            let asking = seeds.iter().map(|seed| {
+                let (address, region, channels) =
+                    (Arc::from(seed.as_str()), region.clone(), channels.clone());
+                async move { (seek(&channels, &address, &region).await, address) }
+            });
+            let mut answers: FuturesUnordered<_> = asking.collect();
+            let mut last = AttendError::Timeout;
+            while let Some((answer, address)) = answers.next().await {
+                match answer {
+                    Ok(servers) if !servers.is_empty() => return Ok(servers),
+                    Ok(_) => tracing::info!(%address, "knows no server yet"),
+                    Err(error) => {
+                        tracing::warn!(%address, %error, "an address to join did not name the servers");
+                        last = AttendError::Dial(Box::new(error));
+                    }
+                }
+            }
+            Err(last)
+        })
+    })
+}

@@ -1,0 +1,44 @@
+//! Strategies for what servers say to one another.
+
+use crate::any_of::{action, counters, job, name, reply, stamp, text, wide};
+use dkron_core::ids::{NodeId, RequestId};
+use dkron_core::intent::{Intent, Wish, is_whole};
+use dkron_wire::submit::{self, Head, Submitted};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn wish() -> impl Strategy<Value = Wish> {
+    (job(), option::of(any::<u32>()), option::of(counters())).prop_map(|(job, expected, counters)| Wish {
+        definition: dkron_wire::definition::encode(&job).into(),
+        job: Arc::new(job),
+        expected,
+        counters,
+    })
+}
+
+pub(crate) fn submitted() -> BoxedStrategy<Submitted> {
+    let intent = prop_oneof![
+        wish().prop_map(Intent::Put),
+        (wide(), vec(wish(), 0..3))
+            .prop_map(|(import, jobs)| Intent::Stage { import: RequestId(import), jobs }),
+        name().prop_map(|name| Intent::Run { name }),
+        action().prop_filter("a client's own", is_whole).prop_map(Intent::Change),
+    ];
+    (stamp(), wide(), any::<u8>(), wide(), intent)
+        .prop_map(|(stamp, target, priority, request, intent)| Submitted {
+            head: Head { stamp, target: NodeId(target) },
+            priority,
+            request: RequestId(request),
+            intent,
+        })
+        .boxed()
+}
+
+pub(crate) fn outcome() -> impl Strategy<Value = submit::Outcome> {
+    prop_oneof![
+        (any::<u64>(), reply()).prop_map(|(index, reply)| submit::Outcome::Committed(index, reply)),
+        (any::<u32>(), text()).prop_map(|(kind, message)| submit::Outcome::Failed(kind, message)),
+    ]
+}
