@@ -11,11 +11,12 @@ use dkron::clock::{monotonic, wall};
 use dkron::raft::{self, Blank, Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron::task;
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Command};
+use dkron_core::command::{Action, Command as Proposal};
 use dkron_core::execution::HistoryRow;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,6 +24,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Writers at a time.
 const WRITERS: usize = 1_024;
+/// The word that asks this program for the second half alone.
+const RESTART: &str = "restart";
 /// For how long the undisturbed thread of the state is looked at.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -58,7 +61,7 @@ async fn store(raft: Raft<Ledger>, numbers: impl Iterator<Item = usize>) {
     let view = raft.view().await.expect("a view");
     for number in numbers {
         let put = fleet::put(&view.state, fleet::job(number, None), wall());
-        let command = Command { request: None, action: Action::Put(put) };
+        let command = Proposal { request: None, action: Action::Put(put) };
         raft.propose(Priority::Write, command).await.expect("stored");
     }
 }
@@ -92,7 +95,7 @@ async fn edit(raft: Raft<Ledger>, count: usize, over: Arc<AtomicBool>) -> (Durat
         let scope = dkron_core::command::Scope::Jobs(vec![name.into()]);
         let action = if edits % 2 == 0 { Action::Hold(scope) } else { Action::Release(scope) };
         let start = monotonic();
-        raft.propose(Priority::Write, Command { request: None, action }).await.expect("an edit");
+        raft.propose(Priority::Write, Proposal { request: None, action }).await.expect("an edit");
         longest = longest.max(start.elapsed());
         edits += 1;
     }
@@ -149,24 +152,39 @@ async fn measure(jobs: usize) {
     row("raw: as many bytes written and synced", millis(raw), "");
     row("memory after it", mebibytes(resident_bytes() - before), "");
     raft.shutdown().await.expect("stopped");
-    drop(raft);
-    let emptied = resident_bytes();
+    restart(folder.path(), jobs);
+}
 
-    let began = monotonic();
-    let raft = start(folder.path()).await;
-    row("restart: snapshot read twice, state built, leader again", millis(began.elapsed()), "10,000 ms");
+/// Starts again in a process of its own, whose memory holds nothing from before.
+fn restart(folder: &Path, jobs: usize) {
+    let program = std::env::current_exe().expect("this program");
+    let mut again = Command::new(program);
+    again.arg(RESTART).arg(folder).arg(jobs.to_string());
+    assert!(again.status().expect("it runs").success(), "the restart is measured");
+}
+
+async fn measure_restart(folder: &Path, jobs: usize) {
+    let (before, began) = (resident_bytes(), monotonic());
+    let raft = start(folder).await;
+    let took = began.elapsed();
+    row("restart: snapshot read twice, state built, leader again", millis(took), "10000 ms");
     let found = raft.view().await.expect("a view").state.job_count();
     assert_eq!(found, jobs, "all jobs are back");
-    row(
-        "memory that the state takes, read from a snapshot",
-        mebibytes(resident_bytes().saturating_sub(emptied)),
-        "512 MiB (stretch)",
-    );
+    let taken = resident_bytes() - before;
+    row("restart: memory that they take", mebibytes(taken), "1024 MiB, stretch 512 MiB");
+    row("restart: that is, for each job", format!("{} bytes", taken / jobs as u64), "");
     raft.shutdown().await.expect("stopped");
 }
 
 fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, word, folder, jobs] = words.as_slice()
+        && word == RESTART
+    {
+        return runtime.block_on(measure_restart(Path::new(folder), jobs.parse().expect("a number")));
+    }
     print_machine();
     let jobs = std::env::var("DKRON_BENCH_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1_000_000);
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(measure(jobs));
+    runtime.block_on(measure(jobs));
 }

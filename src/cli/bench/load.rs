@@ -68,7 +68,8 @@ impl Load {
             "executor": self.executor,
             "executor_config": self.config,
             "starts_at": first.to_string(),
-            "expires_at": last.to_string(),
+            // A job must not expire at the instant at which it starts.
+            "expires_at": (last + Span::from_millis(500)).to_string(),
             "jitter": format!("{}ms", self.jitter.millis()),
             "start_deadline": "10m",
         })

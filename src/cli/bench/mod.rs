@@ -71,16 +71,19 @@ impl Options {
     }
 
     async fn measure(self) -> anyhow::Result<()> {
+        let chosen = match self.scenarios.as_slice() {
+            [] => Scenario::all(!self.url.is_empty()),
+            some => some.to_vec(),
+        };
+        for scenario in &chosen {
+            scenario.is_possible(&self)?;
+        }
         let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
         let rates = Rates::measure(&folder, self.listen).await?;
         let mut printer = Printer::new(self.output);
         if let Output::Table = self.output {
             printer.add(rates.section());
         }
-        let chosen = match self.scenarios.as_slice() {
-            [] => Scenario::all(!self.url.is_empty()),
-            some => some.to_vec(),
-        };
         let bench = Bench { options: self, folder, rates };
         for scenario in chosen {
             let section = scenario.run(&bench).await;

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// For how long each rate is measured.
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(2);
 /// What is written before each sync: about a small entry of the log.
 const BLOCK_BYTES: usize = 4_096;
 /// Requests that are under way at a time.

@@ -66,11 +66,16 @@ impl Scenario {
         matches!(self, Scenario::Idle | Scenario::Jobs)
     }
 
-    pub(super) async fn run(self, bench: &Bench) -> anyhow::Result<Section> {
+    /// Whether it can be run on what the options name.
+    pub(super) fn is_possible(self, options: &Options) -> anyhow::Result<()> {
         anyhow::ensure!(
-            bench.options.url.is_empty() || !self.needs_own_node(),
-            "it starts and stops nodes, and cannot be run with --url"
+            options.url.is_empty() || !self.needs_own_node(),
+            "{self:?} starts and stops nodes, and cannot be run with --url"
         );
+        Ok(())
+    }
+
+    pub(super) async fn run(self, bench: &Bench) -> anyhow::Result<Section> {
         match self {
             Scenario::Idle => idle::run(bench).await,
             Scenario::Launches => launches::run(bench).await,
