@@ -14,8 +14,9 @@
 //! - [`executor`]: how work runs: shell, http
 //! - [`config`]: flags and environment become one checked `Config`
 //! - [`net`]: the only owner of listeners and dials
-//! - [`telemetry`]: the set-up of tracing
+//! - [`telemetry`]: the set-up of tracing, the counters
 //! - [`task`]: the only spawner
+//! - [`lock`]: locks on files, with one patience
 //! - [`clock`]: the only reader of the clocks
 //!
 //! What is decided when is not here but in `dkron_core`; `docs/architecture.md` has the whole map.
@@ -32,6 +33,7 @@ pub mod formation;
 pub mod gossip;
 pub mod history;
 pub mod leader;
+pub mod lock;
 pub mod net;
 pub mod node;
 pub mod raft;

@@ -54,3 +54,62 @@ fn help_and_version_succeed_and_an_unknown_command_does_not() {
     assert!(out(&dkron(&["version"])).starts_with("Name: Dkron\nVersion: "));
     assert_eq!(dkron(&["dance"]).status.code(), Some(2));
 }
+
+#[test]
+fn settings_are_checked_without_a_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("dkron.yml");
+    std::fs::write(&file, "server: true\nencrypt: AAAAAAAAAAAAAAAAAAAAAA==\nquux: 1\n").expect("a file");
+    let path = file.to_str().expect("a path");
+    let words = ["config", "check", "--config", path, "--bind", "127.0.0.7", "--output", "json"];
+    let output = dkron(&words);
+    assert!(output.status.success(), "{}", err(&output));
+    let shown: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(shown["bind-addr"], serde_json::json!({"value": "127.0.0.7:8946", "origin": "--bind-addr"}));
+    assert_eq!(shown["encrypt"]["value"], "(secret)");
+    assert_eq!(shown["server"]["origin"], format!("{path}:1: server"));
+    assert!(
+        err(&output).contains("Warning: ") && err(&output).contains("quux has no effect, an unknown key")
+    );
+    assert_eq!(dkron(&[words.as_slice(), &["--strict"]].concat()).status.code(), Some(1));
+}
+
+#[test]
+fn a_settings_file_that_is_missing_or_broken_stops_the_start_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("dkron.json");
+    std::fs::write(&file, "{\n  \"server\": true,\n}").expect("a file");
+    let path = file.to_str().expect("a path");
+    for command in [vec!["agent"], vec!["config", "check"]] {
+        let output = dkron(&[command.as_slice(), &["--config", path, "--sever"]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains(&format!("{path}:3:1: is not JSON: ")), "{}", err(&output));
+        assert!(err(&output).contains("did you mean --server?"), "{}", err(&output));
+        let output = dkron(&[command.as_slice(), &["--config", "none.yml"]].concat());
+        assert!(
+            err(&output).contains("--config: 'none.yml': cannot be read: No such file"),
+            "{}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn a_new_key_stands_alone_on_its_line_and_is_one_that_gossip_takes() {
+    let output = dkron(&["keygen"]);
+    let text = out(&output);
+    let key = text.strip_suffix('\n').expect("a line");
+    assert_eq!((key.len(), key.contains(char::is_whitespace)), (44, false), "{key}");
+    assert_ne!(out(&dkron(&["keygen"])), text);
+    let check = dkron(&["config", "check", "--encrypt", key]);
+    assert!(check.status.success() && !out(&check).contains(key), "{}", err(&check));
+}
+
+#[test]
+fn shells_can_complete_flags() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = dkron(&["completion", shell]);
+        assert!(output.status.success() && out(&output).contains("retry-join"), "{shell}");
+    }
+    assert_eq!(dkron(&["completion", "tortoise"]).status.code(), Some(2));
+}

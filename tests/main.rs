@@ -3,6 +3,7 @@
 mod agent;
 mod api;
 mod backup;
+mod bench;
 mod cli;
 mod dispatch;
 mod node;

@@ -8,7 +8,7 @@ use crate::executor::{Task, Work};
 use dkron_core::delivery::Launch;
 use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::ids::ExecutionId;
-use dkron_core::journal::{Action, Input};
+use dkron_core::journal::{Action, Input, Place};
 use dkron_core::time::Time;
 use dkron_wire::definition;
 use dkron_wire::supervisor::ToSupervisor;
@@ -41,25 +41,37 @@ impl Run {
     async fn take(&mut self, action: Action) {
         match action {
             Action::Report { id, report } => self.offer.push(id, report),
-            Action::Start(launch) => self.start(&launch).await,
+            Action::Start { launch, place, turn } => self.start(&launch, place, turn).await,
             Action::Stop { id } => self.end(id).await,
             Action::Release { id } => self.release(id).await,
             Action::Remark(remark) => tracing::warn!("{remark}"),
         }
     }
 
-    async fn start(&mut self, launch: &Launch) {
-        if !self.journal.may_start(launch.id) {
+    async fn start(&mut self, launch: &Launch, place: Place, turn: u64) {
+        if !self.journal.may_start(launch.id, turn) {
             return;
         }
-        match self.prepare(launch) {
-            Ok(Work::Process(spawn)) => self.order(ToSupervisor::Spawn(*spawn)).await,
-            Ok(Work::Call(call)) => {
-                let at = self.calls.start(launch.id, call);
-                self.step(Input::Began { id: launch.id, at, process: None });
+        let refused = match (self.prepare(launch), place) {
+            (Ok(Work::Process(spawn)), Place::Runner) => {
+                return self.order(ToSupervisor::Spawn(*spawn)).await;
             }
-            Err(error) => self.step(Input::Ended { id: launch.id, outcome: refused(&error) }),
-        }
+            (Ok(Work::Call(call)), Place::Agent) => {
+                let at = self.calls.start(launch.id, call);
+                return self.step(Input::Began { id: launch.id, at, process: None });
+            }
+            // After a crash the journal would think wrongly of it.
+            (Ok(_), _) => "it was accepted by a version that runs its executor elsewhere".to_owned(),
+            (Err(error), _) => error,
+        };
+        self.step(Input::Ended { id: launch.id, outcome: failed(&refused) });
+    }
+
+    /// Where this will run. What cannot be prepared runs nowhere.
+    pub(super) fn place(&self, launch: &Launch) -> Place {
+        let job = definition::decode(&launch.definition).ok();
+        let executor = job.and_then(|job| self.executors.get(&job.executor).ok());
+        executor.map_or(Place::Runner, |executor| executor.place())
     }
 
     fn prepare(&self, launch: &Launch) -> Result<Work, String> {
@@ -106,7 +118,7 @@ impl Run {
     }
 }
 
-fn refused(error: &str) -> Outcome {
+fn failed(error: &str) -> Outcome {
     Outcome {
         verdict: Verdict::Failed,
         started_at: Time::EPOCH,

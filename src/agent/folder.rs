@@ -45,14 +45,9 @@ impl Folder {
         self.sync()
     }
 
-    /// Takes the lock of this name for the life of the file; none if another process has it.
-    pub(super) fn lock(&self, name: &str) -> io::Result<Option<File>> {
-        let file = private().write(true).create(true).open(self.path(name))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+    /// The file of this name, to be locked.
+    pub(super) fn lock_file(&self, name: &str) -> io::Result<File> {
+        private().write(true).create(true).open(self.path(name))
     }
 
     /// A short path of the supervisor's socket: a socket's path may have 107 bytes, a data directory's more.

@@ -8,6 +8,7 @@ use super::folder::{Folder, private};
 use super::frames::{self, End};
 use super::identity;
 use crate::clock;
+use crate::telemetry::counters;
 use dkron_core::ids::{JournalId, Stamp};
 use dkron_core::journal::Record;
 use dkron_wire::WireError;
@@ -87,6 +88,8 @@ impl JournalFile {
         let (sender, receiver) = sync_channel(QUEUE);
         let (progress, watcher) = watch::channel(Progress::default());
         let file = private().append(true).open(folder.path(NAME))?;
+        // An agent that was killed may have left records that are read and not yet on the disk: we act upon them.
+        file.sync_all()?;
         let length = file.metadata()?.len();
         let writer =
             Writer { folder: folder.clone(), file, length, compacted: length, progress, _lock: lock };
@@ -245,6 +248,8 @@ impl Writer {
             thread::sleep(RETRY);
         }
         self.file.sync_data()?;
+        counters::JOURNAL_SYNCS.add(1);
+        counters::JOURNAL_BYTES.add(buffer.len() as u64);
         self.length += buffer.len() as u64;
         Ok(())
     }
@@ -302,7 +307,7 @@ mod tests {
     use dkron_core::ids::{ClusterId, ExecutionId, Incarnation};
 
     fn record(number: u128) -> Record {
-        Record::Starting { id: ExecutionId(number) }
+        Record::Unstarted { id: ExecutionId(number) }
     }
 
     async fn durable(file: &mut JournalFile, step: u64) {

@@ -160,8 +160,11 @@ struct Opened {
 fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
     let failed = |what| move |source| AgentError::Folder { what, source };
     let folder = Folder::open(data_dir).map_err(failed("opening the data directory"))?;
-    let lock = folder.lock("lock").map_err(failed("locking the data directory"))?;
-    let lock = Arc::new(lock.ok_or(AgentError::InUse)?);
+    let lock = folder.lock_file("lock").map_err(failed("opening the lock"))?;
+    if !crate::lock::take(&lock).map_err(failed("locking the data directory"))? {
+        return Err(AgentError::InUse);
+    }
+    let lock = Arc::new(lock);
     let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
     let process = identity::random().map_err(failed("asking for random numbers"))? as u64;
@@ -223,6 +226,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         stop: stop.clone(),
         pending: VecDeque::new(),
         supervisor: None,
+        runner: None,
         orphans: BTreeMap::new(),
         orphans_at: clock::monotonic(),
         folder,

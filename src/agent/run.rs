@@ -12,7 +12,7 @@ use crate::executor::Executors;
 use crate::task::{self, CancellationToken};
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::execution::{Outcome, Verdict};
-use dkron_core::ids::{ExecutionId, NodeId, Stamp};
+use dkron_core::ids::{ExecutionId, NodeId, RunnerId, Stamp};
 use dkron_core::journal::{Action, Input, Journal};
 use dkron_core::time::Time;
 use dkron_wire::journal::Header;
@@ -43,6 +43,8 @@ pub(super) struct Run {
     /// Actions, each with the step up to which all must be durable.
     pub(super) pending: VecDeque<(u64, Vec<Action>)>,
     pub(super) supervisor: Option<mpsc::Sender<ToSupervisor>>,
+    /// Which one that is, once it has said so.
+    pub(super) runner: Option<RunnerId>,
     /// Executions whose supervisor died but whose processes live.
     pub(super) orphans: BTreeMap<ExecutionId, BTreeSet<u32>>,
     pub(super) orphans_at: Instant,
@@ -126,7 +128,10 @@ impl Run {
             ToAgent::Following => self.offer.disconnect(),
             // Between the streams and the servers.
             ToAgent::Servers(_) | ToAgent::Left => {}
-            ToAgent::Launch(launch) => self.step(Input::Launch(launch)),
+            ToAgent::Launch(launch) => {
+                let place = self.place(&launch);
+                self.step(Input::Launch(launch, place));
+            }
             ToAgent::Cancel { execution, id } => self.step(Input::Cancel { execution, id }),
             ToAgent::Settled(ids) => self.step(Input::Settled(ids)),
         }
@@ -151,10 +156,13 @@ impl Run {
                 self.supervisor = Some(supervisor);
             }
             LinkEvent::Lost => {
-                self.supervisor = None;
+                (self.supervisor, self.runner) = (None, None);
                 self.step(Input::Detached);
             }
-            LinkEvent::Said(FromSupervisor::Welcome { pid }) => tracing::info!(pid, "supervisor attached"),
+            LinkEvent::Said(FromSupervisor::Welcome { pid, runner }) => {
+                tracing::info!(pid, %runner, "supervisor attached");
+                self.runner = Some(runner);
+            }
             LinkEvent::Said(FromSupervisor::Began { id, at, process }) => {
                 self.step(Input::Began { id, at, process });
             }
@@ -178,6 +186,9 @@ impl Run {
 
     /// The supervisor has told all. What it does not know may run in the daemon itself, or without a supervisor.
     async fn listed(&mut self) {
+        let Some(runner) = self.runner else {
+            return tracing::error!("the supervisor tells what it knows before it says who it is: ignored");
+        };
         for (id, at) in self.calls.running() {
             self.step(Input::Began { id, at, process: None });
         }
@@ -193,7 +204,7 @@ impl Run {
                 self.step(Input::Began { id, at, process });
             }
         }
-        self.step(Input::Attached);
+        self.step(Input::Attached(runner));
     }
 
     async fn send(&mut self) {

@@ -4,9 +4,15 @@ use super::{App, Error};
 use crate::raft::Leadership;
 use dkron_core::command::Action;
 use dkron_core::ids::NodeId;
+use dkron_core::job::Words;
 use dkron_core::node::Liveness;
+use dkron_core::roster::{Roster, Sighting};
+use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::Time;
+use dkron_core::voters;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How a server is.
 #[derive(Clone, Debug)]
@@ -25,26 +31,78 @@ pub struct Health {
     pub digest: u128,
 }
 
-impl App {
-    /// The nodes that registered, by name. Of a name's former owners only the last is shown.
-    pub async fn members(&self) -> Result<Vec<NodeRecord>, Error> {
-        let view = self.view().await?;
-        let state = &view.state;
-        let current = |record: &NodeRecord| {
-            let owner = state.node_named(&record.registration.name).and_then(|slot| state.node(slot));
-            owner.is_some_and(|owner| owner.registration.node == record.registration.node)
-        };
-        let nodes = state.nodes().map(|(_, record)| NodeRecord::clone(record));
-        let mut nodes: Vec<NodeRecord> = nodes.filter(current).collect();
-        nodes.sort_by(|one, other| one.registration.name.cmp(&other.registration.name));
-        Ok(nodes)
+/// A node as clients see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Member {
+    /// Its id.
+    pub id: NodeId,
+    /// Its label.
+    pub name: Arc<str>,
+    /// What it advertises, `host:port`.
+    pub address: Arc<str>,
+    /// All its tags.
+    pub tags: Words,
+    /// Whether it lives: a server by gossip, an agent by its streams.
+    pub liveness: Liveness,
+}
+
+impl Member {
+    fn of_record(record: &NodeRecord) -> Member {
+        let registration = &record.registration;
+        Member {
+            id: registration.node,
+            name: registration.name.clone(),
+            address: registration.address.clone(),
+            tags: registration.tags.clone(),
+            liveness: record.liveness,
+        }
     }
 
-    /// The leader's node, as far as this server knows and it has registered.
-    pub async fn leader(&self) -> Result<Option<NodeRecord>, Error> {
+    fn of_server(sighting: &Sighting) -> Member {
+        let server = &sighting.server;
+        Member {
+            id: server.id,
+            name: server.name.clone(),
+            address: server.gossip.clone(),
+            tags: server.tags.clone(),
+            liveness: sighting.liveness,
+        }
+    }
+}
+
+/// Servers as gossip sees them, other nodes as the state has them, by name. Of a name's owners the one that
+/// lives is shown, else any.
+pub fn members(roster: &Roster, state: &State) -> Vec<Member> {
+    let servers = roster.servers.values().map(Member::of_server);
+    let others = state.nodes().map(|(_, record)| Member::of_record(record));
+    let others = others.filter(|member| !roster.servers.contains_key(&member.id));
+    let mut shown: BTreeMap<Arc<str>, Member> = BTreeMap::new();
+    for member in servers.chain(others) {
+        let lives = member.liveness == Liveness::Alive;
+        if lives || !shown.contains_key(&member.name) {
+            shown.insert(member.name.clone(), member);
+        }
+    }
+    shown.into_values().collect()
+}
+
+impl App {
+    /// All nodes that are known, by name.
+    pub async fn members(&self) -> Result<Vec<Member>, Error> {
+        let view = self.view().await?;
+        let roster = self.way.roster.borrow().clone();
+        Ok(members(&roster, &view.state))
+    }
+
+    /// The leader, as far as this server knows it.
+    pub async fn leader(&self) -> Result<Option<Member>, Error> {
         let Some(leader) = self.leadership().leader else { return Ok(None) };
-        let members = self.members().await?;
-        Ok(members.into_iter().find(|member| *member.registration.name == *leader.peer.name))
+        Ok(self.members().await?.into_iter().find(|member| member.id == leader.id))
+    }
+
+    /// How well the servers are, as the leader sees it; none on a server that does not lead.
+    pub fn servers_health(&self) -> Option<Arc<voters::Health>> {
+        self.health.borrow().clone()
     }
 
     /// Whether this server leads.
@@ -86,8 +144,32 @@ impl App {
     }
 }
 
-/// How many of the members failed and how many left.
-pub fn gone(members: &[NodeRecord]) -> (u64, u64) {
+/// How many of the members failed, and how many left.
+pub fn gone(members: &[Member]) -> (u64, u64) {
     let count = |liveness| members.iter().filter(|member| member.liveness == liveness).count() as u64;
     (count(Liveness::Failed), count(Liveness::Left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dkron_core::roster::Announcement;
+
+    fn sighting(id: u128, name: &str, liveness: Liveness) -> (NodeId, Sighting) {
+        let server = Announcement { id: NodeId(id), name: name.into(), ..Announcement::default() };
+        (NodeId(id), Sighting { server: server.into(), liveness })
+    }
+
+    #[test]
+    fn servers_are_shown_as_gossip_sees_them_and_each_name_once() {
+        let servers = [
+            sighting(1, "one", Liveness::Failed),
+            sighting(2, "two", Liveness::Alive),
+            sighting(3, "two", Liveness::Failed),
+        ];
+        let roster = Roster { own: NodeId(2), servers: servers.into() };
+        let shown = members(&roster, &State::default());
+        let shown: Vec<_> = shown.into_iter().map(|member| (member.id.0, member.liveness)).collect();
+        assert_eq!(shown, [(1, Liveness::Failed), (2, Liveness::Alive)]);
+    }
 }

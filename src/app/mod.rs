@@ -25,9 +25,24 @@ use dkron_core::apply::Ledger;
 use dkron_core::ids::RequestId;
 use dkron_core::roster::Roster;
 use dkron_core::time::Time;
+use dkron_core::voters;
 use std::sync::Arc;
 use submit::Way;
 use tokio::sync::watch;
+
+/// What the use cases work with.
+pub struct Rooms {
+    /// What all servers agree on.
+    pub raft: Raft<Ledger>,
+    /// What ran.
+    pub history: History,
+    /// What runs writes.
+    pub live: Live,
+    /// The servers that are seen, and where they take calls.
+    pub roster: watch::Receiver<Arc<Roster>>,
+    /// How well they are, while this server leads.
+    pub health: watch::Receiver<Option<Arc<voters::Health>>>,
+}
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
@@ -36,17 +51,14 @@ pub struct App {
     history: History,
     live: Live,
     way: Way,
+    health: watch::Receiver<Option<Arc<voters::Health>>>,
 }
 
 impl App {
-    /// The use cases over these rooms; `roster` says where other servers take calls.
-    pub fn new(
-        raft: Raft<Ledger>,
-        history: History,
-        live: Live,
-        roster: watch::Receiver<Arc<Roster>>,
-    ) -> App {
-        App { raft, history, live, way: Way { roster, channels: Channels::default() } }
+    /// The use cases over these rooms.
+    pub fn new(rooms: Rooms) -> App {
+        let Rooms { raft, history, live, roster, health } = rooms;
+        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.

@@ -1,7 +1,9 @@
 //! A server that belongs to no cluster yet: what it waits for, and whom it sees.
 
+use super::cluster::{Member, members};
 use crate::formation::Status;
 use dkron_core::roster::Roster;
+use dkron_core::state::State;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -29,7 +31,7 @@ impl Waiting {
     }
 
     /// The servers that it sees, itself included.
-    pub fn roster(&self) -> Arc<Roster> {
-        self.roster.borrow().clone()
+    pub fn members(&self) -> Vec<Member> {
+        members(&self.roster.borrow().clone(), &State::default())
     }
 }

@@ -1,7 +1,7 @@
 //! `dkron agent`: starts a node.
 
 use super::Failure;
-use crate::config::{AgentFlags, Config, Problem, Surroundings, nearest};
+use crate::config::{AgentFlags, Config, Problem, Surroundings, is_secret, nearest, pro_setting};
 use anyhow::Context;
 use clap::CommandFactory;
 use std::ffi::OsString;
@@ -30,12 +30,15 @@ impl Agent {
 }
 
 /// Takes flags that `dkron agent` does not have out of the line, each as a problem with the nearest known
-/// name: they are told together with everything else that is wrong, not one at a start.
+/// name: they are told together with everything else that is wrong, not one at a start. The same for
+/// `dkron config check`, which takes the same flags.
 pub(super) fn set_unknown_flags_aside(words: Vec<OsString>) -> (Vec<OsString>, Vec<Problem>) {
-    if words.get(1).is_none_or(|word| word != "agent") {
-        return (words, Vec::new());
-    }
-    let known = known_flags();
+    let path: &[&str] = match words.get(1).and_then(|word| word.to_str()) {
+        Some("agent") => &["agent"],
+        Some("config") if words.get(2).is_some_and(|word| word == "check") => &["config", "check"],
+        _ => return (words, Vec::new()),
+    };
+    let known = known_flags(path);
     let mut problems = Vec::new();
     let mut kept = Vec::new();
     let mut words = words.into_iter().peekable();
@@ -48,6 +51,9 @@ pub(super) fn set_unknown_flags_aside(words: Vec<OsString>) -> (Vec<OsString>, V
                     let value = words.next_if(is_value);
                     problem.value = value.map_or(String::new(), |value| value.to_string_lossy().into_owned());
                 }
+                if is_near_secret(&problem, &known) {
+                    problem.value.clear();
+                }
                 problems.push(problem);
             }
         }
@@ -55,11 +61,18 @@ pub(super) fn set_unknown_flags_aside(words: Vec<OsString>) -> (Vec<OsString>, V
     (kept, problems)
 }
 
+/// Whether a mistyped flag was meant for a secret: its value is not shown either.
+fn is_near_secret(problem: &Problem, known: &[String]) -> bool {
+    let name = problem.origin.trim_start_matches('-');
+    is_secret(name) || nearest(name, known.iter().map(String::as_str)).is_some_and(is_secret)
+}
+
 /// The long names of all flags, aliases and `--help` included.
-fn known_flags() -> Vec<String> {
-    let command = super::Line::command();
-    let Some(agent) = command.find_subcommand("agent") else { return Vec::new() };
-    let names = agent.get_arguments().flat_map(|flag| {
+fn known_flags(path: &[&str]) -> Vec<String> {
+    let line = super::Line::command();
+    let command = path.iter().try_fold(&line, |command, name| command.find_subcommand(name));
+    let Some(command) = command else { return Vec::new() };
+    let names = command.get_arguments().flat_map(|flag| {
         let aliases = flag.get_all_aliases().unwrap_or_default();
         flag.get_long().into_iter().chain(aliases).map(str::to_owned).collect::<Vec<_>>()
     });
@@ -72,10 +85,11 @@ fn unknown_flag(word: &str, known: &[String]) -> Option<Problem> {
     if known.iter().any(|known| known == name) {
         return None;
     }
-    let known = known.iter().map(String::as_str);
-    let hint = match nearest(name, known) {
-        Some(near) => format!("did you mean --{near}?"),
-        None => "`dkron agent --help` lists the known ones".to_owned(),
+    let near = nearest(name, known.iter().map(String::as_str));
+    let hint = match (pro_setting(name), near) {
+        (Some(effect), _) => format!("it is one of Dkron Pro; {effect}"),
+        (None, Some(near)) => format!("did you mean --{near}?"),
+        (None, None) => "`dkron agent --help` lists the known ones".to_owned(),
     };
     let problem = format!("unknown flag; {hint}");
     Some(Problem { origin: format!("--{name}"), value: value.to_owned(), problem })
@@ -104,6 +118,17 @@ mod tests {
     fn other_commands_and_help_are_left_alone() {
         assert!(aside("dkron version --sever").1.is_empty());
         assert!(aside("dkron agent --help").1.is_empty());
+        assert!(aside("dkron config check --strict --config x --bind y").1.is_empty());
+        assert_eq!(aside("dkron config check --sever").1.len(), 1);
+        let (_, problems) = aside("dkron agent --encrpt KEY --mail-pasword=WORD --password WORD");
+        assert!(
+            problems.len() == 3 && !problems.concat().contains("KEY") && !problems.concat().contains("WORD")
+        );
+        let (_, problems) = aside("dkron agent --acl");
+        assert_eq!(
+            problems[0],
+            "--acl: unknown flag; it is one of Dkron Pro; anybody who reaches the API may use it"
+        );
         assert!(aside("dkron agent --advertise 1.2.3.4 --server=false").1.is_empty());
     }
 }

@@ -5,7 +5,11 @@
 //! the exit code: 1 when the command failed, 2 when it was asked the wrong way.
 
 mod agent;
+mod bench;
 mod check_ledger;
+mod completion;
+mod config;
+mod keygen;
 mod schedule;
 mod supervise;
 mod version;
@@ -58,6 +62,14 @@ enum Command {
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise
     CheckLedger(check_ledger::CheckLedger),
+    /// Look at the settings
+    Config(config::Settings),
+    /// Print a new key for --encrypt
+    Keygen,
+    /// Print what a shell needs to complete this program's words
+    Completion(completion::Completion),
+    /// Measure what a node does, beside what the machine itself does
+    Bench(Box<bench::Options>),
     /// Print name, version and protocol
     Version,
     /// Run jobs for an agent, and outlive it
@@ -89,6 +101,10 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Agent(command)) => command.run(problems),
         Some(Command::Schedule(command)) => command.run(),
         Some(Command::CheckLedger(command)) => command.run(),
+        Some(Command::Config(command)) => command.run(problems),
+        Some(Command::Keygen) => keygen::run(),
+        Some(Command::Completion(command)) => command.run(),
+        Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),
         Some(Command::Supervise(command)) => command.run(),
     }

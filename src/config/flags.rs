@@ -84,6 +84,6 @@ fn flag(setting: &Setting) -> Arg {
     match setting.kind {
         Kind::Switch => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::Text => flag.action(ArgAction::Set),
-        Kind::List => flag.action(ArgAction::Append),
+        Kind::List | Kind::Map => flag.action(ArgAction::Append),
     }
 }

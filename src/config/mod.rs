@@ -1,22 +1,27 @@
-//! Settings: flags and environment become one checked [`Config`], because a node must not find out at
+//! Settings: flags, environment and a file become one checked [`Config`], because a node must not find out at
 //! three in the morning that a setting was wrong.
 //!
-//! It works in two stages: `raw` holds what was typed, with where it was typed; `resolve` turns that into
-//! values, or into all problems at once, each with its origin, the value and what is allowed. A flag goes
-//! before a variable, a variable before the default. (The settings file will be a third source, between
-//! variables and defaults: `raw` is the place for it.)
+//! `table` names every setting once. Two stages follow: `raw` holds what was typed, with where it was typed
+//! (a flag goes before a variable, a variable before the settings file that `file` reads, the file before
+//! the default); `resolve` turns that into values, or into all problems at once, each with its origin, the
+//! value and what is allowed. `template` fills in addresses, `show` prints settings, `reload` compares them.
 //!
-//! Owns: every setting's name, default and range. Never: starts anything, opens anything, writes anything.
+//! Owns: every setting's name, default and range. Never: starts or writes anything, opens anything but the
+//! settings file.
 //! Fails: with [`ConfigErrors`], which lists everything that is wrong. Nobody else reads the environment.
 
 mod address;
 mod error;
+mod file;
 mod flags;
 mod node_tags;
 mod raw;
+mod reload;
 mod resolve;
+mod show;
 mod surroundings;
 mod table;
+mod template;
 mod values;
 mod words;
 
@@ -26,13 +31,18 @@ mod tests;
 pub use address::HostPort;
 pub use error::{ConfigErrors, Problem};
 pub use flags::AgentFlags;
-pub use surroundings::{Lookup, Surroundings};
+pub use reload::Reload;
+pub use show::Shown;
+pub use surroundings::{Lookup, ReadFile, Surroundings};
+pub use table::{is_secret, pro_setting};
+pub use template::{InterfaceAddress, InterfaceFlags};
 pub use values::{
     Gossip, GossipKey, Join, JoinEntry, Mail, Membership, Notices, Observation, Profile, Secret, Tls, Webhook,
 };
 pub use words::nearest;
 
 use dkron_core::job::Words;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -98,8 +108,12 @@ pub struct Config {
     pub bench_executor: bool,
     /// What is legal but hardly meant; to be logged at start.
     pub warnings: Vec<String>,
+    /// The settings file that was read.
+    pub file: Option<PathBuf>,
     /// What the command line said, for reloads.
     flags: AgentFlags,
+    /// Where each setting was written that is not at its default.
+    origins: BTreeMap<&'static str, String>,
 }
 
 /// How much is logged: all of the level and what is worse.
@@ -132,7 +146,7 @@ impl LogLevel {
 }
 
 impl Config {
-    /// Flags before variables before defaults.
+    /// Flags before variables before the settings file before defaults.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every problem there is, those of the command line (`problems`) first.
@@ -143,4 +157,14 @@ impl Config {
     ) -> Result<Config, ConfigErrors> {
         resolve::resolve(flags, problems, surroundings)
     }
+}
+
+/// Where a node takes calls, from a flag such as `--rpc-addr` of other commands: a template, an address, or
+/// an address without a port.
+///
+/// # Errors
+/// [`Problem`] with the flag as origin.
+pub fn call_address(flag: &str, text: &str, surroundings: &Surroundings) -> Result<HostPort, Problem> {
+    let address = surroundings.expand(text).and_then(|text| resolve::peer(&text, RPC_PORT));
+    address.map_err(|problem| Problem { origin: flag.to_owned(), value: text.to_owned(), problem })
 }

@@ -1,10 +1,19 @@
 //! What a node's settings take from its machine: variables, names, addresses. One struct of functions, so
 //! that a test can be any machine.
 
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs, UdpSocket};
+use super::template::{self, InterfaceAddress};
+use std::io::{self, Read};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::Path;
 
 /// What a machine knows under a name.
 pub type Lookup<T> = Box<dyn Fn(&str) -> Option<T>>;
+
+/// Reads a whole text file.
+pub type ReadFile = Box<dyn Fn(&Path) -> io::Result<String>>;
+
+/// More than any settings file needs.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The machine, as far as settings depend on it.
 pub struct Surroundings {
@@ -12,12 +21,14 @@ pub struct Surroundings {
     pub variable: Lookup<String>,
     /// The machine's name.
     pub host_name: Box<dyn Fn() -> String>,
-    /// The first private IPv4 address of the default route's interface.
-    pub private_address: Box<dyn Fn() -> Option<Ipv4Addr>>,
+    /// The addresses of its interfaces.
+    pub interfaces: Box<dyn Fn() -> Vec<InterfaceAddress>>,
     /// The first address of a name.
     pub address_of: Lookup<IpAddr>,
     /// The IANA name of the machine's zone, where it can be told.
     pub local_zone: Box<dyn Fn() -> Option<String>>,
+    /// The text of a settings file.
+    pub read_file: ReadFile,
 }
 
 impl Surroundings {
@@ -26,24 +37,32 @@ impl Surroundings {
         Surroundings {
             variable: Box::new(|name| std::env::var(name).ok()),
             host_name: Box::new(|| gethostname::gethostname().to_string_lossy().into_owned()),
-            private_address: Box::new(private_address),
+            interfaces: Box::new(template::interfaces),
             address_of: Box::new(|name| {
                 (name, 0).to_socket_addrs().ok().and_then(|mut found| found.next()).map(|found| found.ip())
             }),
             local_zone: Box::new(local_zone),
+            read_file: Box::new(read_file),
         }
+    }
+
+    /// The address that `{{ GetPrivateIP }}` stands for.
+    pub(super) fn private_address(&self) -> Option<IpAddr> {
+        template::private_ip(&(self.interfaces)())
+    }
+
+    /// A text with its address templates filled in.
+    pub(super) fn expand(&self, text: &str) -> Result<String, String> {
+        template::expand(text, &*self.interfaces)
     }
 }
 
-/// The address that the default route leaves from, if it is a private one. Connecting a datagram socket
-/// sends nothing: the kernel only picks the way, and with it the source address.
-fn private_address() -> Option<Ipv4Addr> {
-    const SOMEWHERE_FAR: (Ipv4Addr, u16) = (Ipv4Addr::new(198, 51, 100, 1), 9);
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect(SOMEWHERE_FAR).ok()?;
-    match socket.local_addr().ok()?.ip() {
-        IpAddr::V4(address) if is_private(address) => Some(address),
-        _ => None,
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > FILE_BYTES_MAX {
+        true => Err(io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes"))),
+        false => Ok(text),
     }
 }
 
@@ -52,10 +71,4 @@ fn local_zone() -> Option<String> {
     let target = std::fs::read_link("/etc/localtime").ok()?;
     let target = target.to_str()?;
     target.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
-}
-
-/// The blocks of private networks, the carriers' shared one (100.64.0.0/10) among them, as in Dkron.
-fn is_private(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    address.is_private() || (first == 100 && (64..128).contains(&second))
 }

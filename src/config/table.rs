@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Text,
     /// Several texts, with commas between them or the flag repeated.
     List,
+    /// Names with texts.
+    Map,
 }
 
 /// One setting.
@@ -32,7 +34,7 @@ pub(super) struct Setting {
     pub(super) hidden: bool,
     /// A change takes effect at a reload.
     pub(super) live: bool,
-    /// Neither flag nor variable.
+    /// No flag; only a map has a variable.
     pub(super) file_only: bool,
     /// Read and checked, and not used by this version: told at start.
     pub(super) unused: bool,
@@ -118,13 +120,40 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
     all().find(|setting| setting.names().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
+/// Settings of Dkron Pro, which Dkron itself passes over, and what their absence means.
+const PRO: [(&str, &str); 13] = [
+    ("username", "anybody who reaches the API may use it"),
+    ("password", "anybody who reaches the API may use it"),
+    ("acl", "anybody who reaches the API may use it"),
+    ("client-cert-auth", "anybody who reaches the API may use it"),
+    ("client-crl-file", "no list of revoked certificates is read"),
+    ("cert-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("key-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("trusted-ca-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("auto-tls", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
+    ("disable-http-tls", "the API has no TLS"),
+    ("fast", "there is one kind of log"),
+    ("raft-duration", "every change is on disk before it is acknowledged"),
+    ("federation-mode", "regions do not take over from each other"),
+];
+
+/// Whether the value under a name must not be shown; names of Dkron Pro, of which some are, are taken for it.
+pub fn is_secret(name: &str) -> bool {
+    find(name).is_some_and(|setting| setting.secret) || pro_setting(name).is_some()
+}
+
+/// What to say of a setting of Dkron Pro.
+pub fn pro_setting(name: &str) -> Option<&'static str> {
+    PRO.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, effect)| *effect)
+}
+
 const NODE: &[Setting] = &[
     switch("server", "false", "Be a server: vote, store jobs, answer the API"),
     text("node-name", "NAME", "the machine's name", "This node's name, unique in the cluster"),
     text("data-dir", "DIRECTORY", "dkron.data", "Where jobs, log and history are kept"),
     text("log-level", "LEVEL", "info", "How much to log: trace, debug, info, warn, error").live(),
     list("tag", "KEY=VALUE", "A tag for targeting jobs at nodes; may be given several times").live(),
-    setting(Kind::Text, "tags", "MAP").live().file_only(),
+    setting(Kind::Map, "tags", "MAP").live().file_only(),
     text("datacenter", "NAME", "dc1", "The datacenter, also the tag `dc`"),
     text(
         "region",
@@ -162,15 +191,13 @@ const CLUSTER: &[Setting] = &[
         "How many servers form the first cluster; 1 forms at once, 0 waits for one to join",
     ),
     switch("bootstrap", "false", "").file_only(),
-    list("join", "ADDRESS", "A node to join at start, asked once").unused(),
-    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'")
-        .unused(),
+    list("join", "ADDRESS", "A node to join at start, asked once"),
+    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'"),
     text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever").unused(),
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join").unused(),
-    text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local").unused(),
-    text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10")
-        .unused(),
-    text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten").unused(),
+    text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
+    text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10"),
+    text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten"),
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never")
         .unused(),
@@ -185,8 +212,7 @@ const SECURITY: &[Setting] = &[
         "KEY",
         "Encrypts gossip: base64 of 16, 24 or 32 bytes; of several the first encrypts, all decrypt",
     )
-    .secret()
-    .unused(),
+    .secret(),
     text("tls-ca-file", "FILE", "none", "The authority whose certificates other nodes must show, PEM")
         .unused(),
     text("tls-cert-file", "FILE", "none", "This node's certificate, PEM").unused(),

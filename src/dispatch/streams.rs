@@ -10,8 +10,9 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
-/// Messages that may wait for one agent: what one turn of the leader decides, with room for settlements.
-pub(super) const QUEUE: usize = 8_192;
+/// Messages that may wait for one agent: some seconds of launches at the highest rate, since one that finds no
+/// room is sent again only after two. Places take memory only while they are taken, about 200 bytes each.
+pub(super) const QUEUE: usize = 65_536;
 /// Streams that one server holds.
 const STREAMS_MAX: usize = 20_000;
 

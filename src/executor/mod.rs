@@ -26,6 +26,7 @@ pub use error::ExecutorError;
 use dkron_core::execution::Verdict;
 use dkron_core::ids::ExecutionId;
 use dkron_core::job::Words;
+use dkron_core::journal::Place;
 use dkron_core::time::Time;
 use dkron_wire::supervisor::Spawn;
 use output::Output;
@@ -38,6 +39,10 @@ use std::sync::Arc;
 pub trait Executor: Send + Sync {
     /// The name in a job's `executor`.
     fn name(&self) -> &'static str;
+
+    /// Where its work runs, always: at the supervisor if it is a [`Work::Process`], in the daemon if a
+    /// [`Work::Call`]. The agent's journal relies on it to know what may be started again after a crash.
+    fn place(&self) -> Place;
 
     /// Whether these settings can be used.
     fn validate(&self, config: &Words) -> Result<(), ExecutorError>;

@@ -5,12 +5,17 @@ use super::output::Output;
 use super::{Answer, Executor, ExecutorError, Task, Work};
 use dkron_core::execution::Verdict;
 use dkron_core::job::Words;
+use dkron_core::journal::Place;
 
 pub(super) struct Noop;
 
 impl Executor for Noop {
     fn name(&self) -> &'static str {
         "noop"
+    }
+
+    fn place(&self) -> Place {
+        Place::Agent
     }
 
     fn validate(&self, _config: &Words) -> Result<(), ExecutorError> {

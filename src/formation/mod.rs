@@ -12,7 +12,7 @@ mod service;
 
 pub use seek::{SeekError, seek};
 
-use crate::clock;
+use crate::clock::steady;
 use crate::net::Channels;
 use crate::raft::{self, Promises};
 use calls::Heard;
@@ -21,10 +21,10 @@ use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, NodeId, Stamp};
 use dkron_core::limits;
 use dkron_core::roster::Roster;
-use dkron_core::time::Time;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -57,6 +57,8 @@ pub struct Options {
     pub stage: Stage,
     /// The promise on its disk.
     pub promise: Option<Promise>,
+    /// The clusters that it never serves, by its disk.
+    pub forsworn: BTreeSet<ClusterId>,
     /// Where promises are kept.
     pub promises: Promises,
     /// The servers that are seen.
@@ -88,12 +90,12 @@ type Calls = FuturesUnordered<BoxFuture<'static, Option<Heard>>>;
 impl Formation {
     /// A room that answers; [`Formation::run`] makes it act.
     pub fn new(options: Options) -> Formation {
-        let Options { own, stage, promise, promises, roster, channels } = options;
+        let Options { own, stage, promise, forsworn, promises, roster, channels } = options;
         let (id, region) = (own.id, own.region.clone());
         let inner = Inner {
             own: id,
             region,
-            forming: Mutex::new(Forming::new(own, stage, promise, now())),
+            forming: Mutex::new(Forming::new(own, stage, promise, steady()).with_forsworn(forsworn)),
             promises,
             roster,
             channels,
@@ -136,7 +138,7 @@ impl Formation {
         loop {
             self.check()?;
             let plan = self.plan(&draft());
-            let stores = plan.steps.iter().any(|step| matches!(step, Step::Store(_)));
+            let stores = plan.steps.iter().any(|step| matches!(step, Step::Store(_) | Step::Forswear(_)));
             self.tell(&plan);
             for step in plan.steps {
                 self.carry_out(step, &mut calls, &entries).await?;
@@ -155,7 +157,7 @@ impl Formation {
 
     fn plan(&self, draft: &Founding) -> Plan {
         let roster = self.inner.roster.borrow().clone();
-        self.forming().step(&roster, draft, now())
+        self.forming().step(&roster, draft, steady())
     }
 
     async fn carry_out(
@@ -166,6 +168,7 @@ impl Formation {
     ) -> Result<(), raft::Error> {
         let entry = match step {
             Step::Store(promise) => return self.store(promise).await,
+            Step::Forswear(cluster) => return self.forswear(cluster).await,
             Step::Hello(peer, hello) => {
                 calls.push(Box::pin(self.ask(peer, hello)));
                 return Ok(());
@@ -188,14 +191,21 @@ impl Formation {
     /// Puts a promise, or none, on the disk.
     async fn store(&self, promise: Option<Promise>) -> Result<(), raft::Error> {
         self.inner.promises.set(promise).await?;
-        self.forming().on_stored(now());
+        self.forming().on_stored(steady());
+        Ok(())
+    }
+
+    /// Notes on the disk that this server never serves a cluster.
+    async fn forswear(&self, cluster: ClusterId) -> Result<(), raft::Error> {
+        self.inner.promises.forswear(cluster).await?;
+        self.forming().on_forsworn(cluster);
         Ok(())
     }
 
     fn hear(&self, heard: Heard) {
         let mut forming = self.forming();
         match heard {
-            Heard::Answer(peer, hello, answer) => forming.on_answer(peer, &hello, answer, now()),
+            Heard::Answer(peer, hello, answer) => forming.on_answer(peer, &hello, answer, steady()),
             Heard::Verdict(peer, cluster, verdict) => forming.on_verdict(peer, cluster, verdict),
         }
     }
@@ -224,9 +234,4 @@ impl Formation {
     fn forming(&self) -> MutexGuard<'_, Forming> {
         self.inner.forming.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Waits and silences are timed on the boot clock, which nobody sets.
-fn now() -> Time {
-    Time::from_nanos(clock::boot().nanos())
 }

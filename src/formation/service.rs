@@ -1,6 +1,7 @@
 //! What this server answers to servers on their way into a cluster, and to nodes that look for servers.
 
 use super::Formation;
+use crate::raft;
 use dkron_core::bootstrap::{Promise, Stage, Verdict};
 use dkron_core::delivery::ServerAddress;
 use dkron_core::ids::{NodeId, Stamp};
@@ -37,16 +38,21 @@ impl Formation {
         }
     }
 
-    /// Stores for another server; without its disk this server can promise nothing, and ends.
+    /// Stores for another server.
     async fn store_for(&self, promise: Option<Promise>) -> Result<(), Status> {
         let stored = self.store(promise).await;
-        self.inner.news.notify_one();
-        stored.map_err(|error| {
+        self.noted(stored)
+    }
+
+    /// Without its disk this server can promise nothing, and ends.
+    fn noted(&self, noted: Result<(), raft::Error>) -> Result<(), Status> {
+        let result = noted.map_err(|error| {
             let status = Status::internal(error.to_string());
             *self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            self.inner.news.notify_one();
             status
-        })
+        });
+        self.inner.news.notify_one();
+        result
     }
 }
 
@@ -55,9 +61,10 @@ impl service::Formation for Formation {
     async fn hello(&self, request: Request<service::HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let (target, hello) = hello_from_wire(request.into_inner()).map_err(refused)?;
         self.is_meant(target)?;
-        let (answer, drawn_in) = self.forming().on_hello(&hello);
-        if drawn_in.is_some() {
-            self.store_for(drawn_in).await?;
+        let (answer, forsworn) = self.forming().on_hello(&hello);
+        if let Some(cluster) = forsworn {
+            let noted = self.forswear(cluster).await;
+            self.noted(noted)?;
         }
         Ok(Response::new(answer_to_wire(&answer)))
     }

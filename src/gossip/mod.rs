@@ -166,6 +166,12 @@ fn open_keyring(keys: Vec<Key>, path: Option<PathBuf>) -> Result<Keyring, Error>
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
 impl Gossip {
     /// All servers of all regions, the own one included; a new value for each change.
     pub fn roster(&self) -> watch::Receiver<Arc<Roster>> {

@@ -70,6 +70,8 @@ pub(super) struct Pool {
     next_call: usize,
     called: Option<Instant>,
     started: Instant,
+    /// Whether a datagram had come by the last round, and what that means.
+    has_taken: bool,
     met: bool,
     roster: watch::Sender<Arc<Roster>>,
     standing: watch::Sender<Standing>,
@@ -96,6 +98,7 @@ impl Pool {
             next_call: 0,
             called: None,
             started: now,
+            has_taken: false,
             met: false,
             roster: watch::channel(Arc::new(roster)).0,
             standing: watch::channel(Standing::Unknown).0,
@@ -171,8 +174,9 @@ impl Pool {
         let is_alone =
             self.addresses.borrow().as_ref().is_some_and(|all| all.iter().all(|at| *at == self.address));
         let has_waited = now.saturating_duration_since(self.started) >= self.profile.certain();
-        // One round after the first datagram, the library has taken it in.
-        self.met = self.met || is_alone || has_waited || self.door.shared.counts.taken() > 0;
+        // A round after the first datagram, the library has taken it in.
+        self.met = self.met || is_alone || has_waited || self.has_taken;
+        self.has_taken = self.door.shared.counts.taken() > 0;
     }
 
     /// Reads what the library knows, and publishes what has changed.
@@ -206,7 +210,7 @@ impl Pool {
         let mut heard = Vec::new();
         for (id, state) in chitchat.node_states() {
             let Some(node) = entries::read_node(&id.node_id) else { continue };
-            if node == self.own.id && self.starts.contains(&id.generation_id) {
+            if id.gossip_advertise_addr == self.address && self.starts.contains(&id.generation_id) {
                 continue;
             }
             let Some((said, about)) = read(&mut self.read, node, state) else { continue };

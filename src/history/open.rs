@@ -10,13 +10,12 @@ use super::outputs::Outputs;
 use super::settings::Settings;
 use super::store::Store;
 use super::writer::create;
-use rustix::fs::{FlockOperation, flock};
+use crate::lock;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// The store, and where its writer goes on.
 pub(super) struct Opened {
@@ -39,7 +38,7 @@ struct Candidate {
 pub(super) fn open(settings: Settings) -> Result<Opened> {
     let folder = settings.folder.clone();
     fs::create_dir_all(&folder).at("create", &folder)?;
-    let lock = lock(&folder)?;
+    let lock = locked(&folder)?;
     for left in files(&folder, "new")? {
         fs::remove_file(&left).at("remove", &left)?;
     }
@@ -97,25 +96,13 @@ fn finish(mut store: Store, found: Vec<Candidate>) -> Result<Opened> {
     Ok(Opened { store: Arc::new(store), segment, end, applied })
 }
 
-/// Tries for a lock, and the pause between two of them: two seconds in all.
-const LOCK_TRIES: usize = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
-
-fn lock(folder: &Path) -> Result<File> {
+fn locked(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&path).at("open", &path)?;
-    // A child that this process is just starting holds a copy of every open file until it has begun: a lock that
-    // was let go a moment ago may still be held that long.
-    for _ in 0..LOCK_TRIES {
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Ok(file);
-        }
-        std::thread::sleep(LOCK_PAUSE);
-    }
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Error::InUse { path: folder.to_path_buf() }),
+    match lock::take(&file).at("lock", &path)? {
+        true => Ok(file),
+        false => Err(Error::InUse { path: folder.to_path_buf() }),
     }
 }
 

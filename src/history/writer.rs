@@ -9,6 +9,7 @@ use super::error::{Context, Result};
 use super::head::Staged;
 use super::settings::Applied;
 use super::store::Store;
+use crate::telemetry::counters;
 use dkron_core::execution::HistoryRow;
 use dkron_core::time::Time;
 use std::fs::OpenOptions;
@@ -167,6 +168,8 @@ impl Writer {
         }
         let file = self.segment.file();
         file.write_all_at(&self.batch.bytes, self.end).at("write", &self.segment.path)?;
+        counters::HISTORY_BYTES.add(self.batch.bytes.len() as u64);
+        counters::HISTORY_SYNCS.add(1);
         file.sync_data().at("sync", &self.segment.path)
     }
 

@@ -7,6 +7,10 @@
 //! - Fails: an error of consensus ends the leadership, not the loop; the next one begins with an empty memory
 //!   and finds everything undone in the state.
 
+mod members;
+
+pub use members::Members;
+
 use crate::clock;
 use crate::raft::{Error, Leadership, Mark, Priority, Raft};
 use dkron_core::apply::Ledger;

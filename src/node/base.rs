@@ -268,6 +268,7 @@ fn start_formation(
         },
         stage: identity.stamp.map_or(Stage::Empty, Stage::Initialised),
         promise: ground.promise().cloned(),
+        forsworn: ground.forsworn().clone(),
         promises: ground.promises(),
         roster,
         channels: Channels::default(),

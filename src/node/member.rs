@@ -9,22 +9,24 @@ use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
 use crate::api::rest;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
 use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
-use crate::leader::Leader;
+use crate::leader::{Leader, Members};
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
+use dkron_core::time::Span;
+use dkron_core::voters::{self, Health};
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
@@ -42,6 +44,7 @@ pub(super) struct Member {
     history: History,
     history_threads: history::Threads,
     live: Live,
+    health: watch::Receiver<Option<Arc<Health>>>,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
     workers: Vec<JoinHandle<()>>,
@@ -94,6 +97,15 @@ impl Member {
         });
         let dispatch = Dispatch::new(&attendance, orders);
         let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
+        let (health, health_shown) = watch::channel(None);
+        let members = Members {
+            raft: raft.clone(),
+            roster: shared.roster.clone(),
+            region: config.region.as_str().into(),
+            settings: membership(config),
+            health,
+        };
+        workers.push(task::spawn("members", members.run(stop_workers.clone())));
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
@@ -107,6 +119,7 @@ impl Member {
             history: opened.history,
             history_threads: opened.threads,
             live,
+            health: health_shown,
             attendance,
             agent,
             workers,
@@ -119,8 +132,13 @@ impl Member {
 
     /// What it offers to other nodes and to clients.
     pub(super) fn doors(&self, config: &Config) -> Doors {
-        let roster = self.shared.roster.clone();
-        let app = App::new(self.raft.clone(), self.history.clone(), self.live.clone(), roster);
+        let app = App::new(app::Rooms {
+            raft: self.raft.clone(),
+            history: self.history.clone(),
+            live: self.live.clone(),
+            roster: self.shared.roster.clone(),
+            health: self.health.clone(),
+        });
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
@@ -172,6 +190,19 @@ impl Member {
         if tokio::time::timeout(DRAIN, joined).await.is_err() {
             tracing::warn!("the history took too long to close");
         }
+    }
+}
+
+fn membership(config: &Config) -> voters::Settings {
+    let defaults = voters::Settings::default();
+    let threshold = config.membership.dead_server_threshold;
+    voters::Settings {
+        clean_up: threshold.is_some(),
+        min_quorum: config.membership.min_quorum as usize,
+        dead_after: threshold.map_or(defaults.dead_after, |threshold| {
+            Span::from_nanos(i64::try_from(threshold.as_nanos()).unwrap_or(i64::MAX))
+        }),
+        ..defaults
     }
 }
 

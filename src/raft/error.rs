@@ -151,6 +151,20 @@ pub enum Error {
     /// The directory has no cluster yet and this server may not found one.
     #[error("this server belongs to no cluster yet: it starts when it has adopted one")]
     NoCluster,
+    /// The members cannot be changed like that.
+    #[error("the members cannot be changed: {0}")]
+    Membership(String),
+    /// No quorum confirmed within the time allowed that this server still leads.
+    #[error("no quorum confirms that this server leads")]
+    NoQuorum,
+    /// The leadership cannot be handed to this server.
+    #[error("the leadership cannot go to server {to}: {why}")]
+    NoTransfer {
+        /// To whom it should.
+        to: NodeId,
+        /// Why not.
+        why: &'static str,
+    },
     /// The consensus settings contradict each other.
     #[error("consensus settings: {0}")]
     Settings(String),

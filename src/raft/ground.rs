@@ -4,14 +4,17 @@
 //! promises must be on the disk by then.
 
 use super::error::Error;
-use super::log::disk::{Disk, DiskEnd};
+use super::log::disk::{Disk, DiskEnd, Force};
 use super::log::identity::{Identity, refuse_dkron};
 use super::log::keys::Slot;
 use super::log::promise;
 use crate::task::blocking;
 use dkron_core::bootstrap::Promise;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// An open data directory. Only one process has it.
 pub struct Ground {
@@ -20,6 +23,7 @@ pub struct Ground {
     pub(super) end: DiskEnd,
     identity: Identity,
     promise: Option<Promise>,
+    forsworn: BTreeSet<ClusterId>,
 }
 
 /// Opens a server's data directory; a new one gets its id. With `server`, a directory of another one is refused.
@@ -27,12 +31,21 @@ pub struct Ground {
 /// # Errors
 /// [`Error`]: the directory is Dkron's, another server's, in use or damaged.
 pub async fn open(data_dir: &Path, server: Option<NodeId>) -> Result<Ground, Error> {
+    open_with(data_dir, server, |force| force).await
+}
+
+/// The same with something around the forcing of bytes to the disk: a test makes it slow.
+pub(super) async fn open_with(
+    data_dir: &Path,
+    server: Option<NodeId>,
+    around: impl FnOnce(Force) -> Force + Send + 'static,
+) -> Result<Ground, Error> {
     refuse_dkron(data_dir)?;
     let path = data_dir.join("raft");
-    let opening = blocking("raft open", move || Disk::open(&path));
+    let opening = blocking("raft open", move || Disk::open_with(&path, around));
     let (disk, thread) = opening.await.map_err(|_| Error::Stopped)??;
     let end = disk.end(thread);
-    let promise = promise::read(&disk)?;
+    let (promise, forsworn) = (promise::read(&disk)?, promise::read_forsworn(&disk)?);
     let identity = match Identity::read(&disk)? {
         Some(stored) => {
             stored.check_server(disk.path(), server)?;
@@ -45,7 +58,7 @@ pub async fn open(data_dir: &Path, server: Option<NodeId>) -> Result<Ground, Err
             identity
         }
     };
-    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise })
+    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise, forsworn })
 }
 
 impl Ground {
@@ -59,9 +72,25 @@ impl Ground {
         self.promise.as_ref()
     }
 
-    /// The way to change that, also while consensus runs.
+    /// Which clusters it had forsworn when the directory was opened.
+    pub fn forsworn(&self) -> &BTreeSet<ClusterId> {
+        &self.forsworn
+    }
+
+    /// The way to change these, also while consensus runs; asked for once.
     pub fn promises(&self) -> Promises {
-        Promises { disk: self.disk.clone() }
+        let forsworn = Arc::new(Mutex::new(self.forsworn.clone()));
+        Promises { disk: self.disk.clone(), forsworn }
+    }
+
+    /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn is_blank(&self) -> Result<bool, Error> {
+        let voted = self.disk.record(Slot::Vote)?.is_some();
+        let purged = self.disk.record(Slot::Purged)?.is_some();
+        Ok(!voted && !purged && self.disk.entries(0..=u64::MAX).next().transpose()?.is_none())
     }
 
     /// Makes it a server of this cluster for good. A promise stays until the cluster is founded: until then the
@@ -108,6 +137,8 @@ impl Ground {
 #[derive(Clone)]
 pub struct Promises {
     disk: Disk,
+    /// Held while it is written, so that memory and disk change in one order.
+    forsworn: Arc<Mutex<BTreeSet<ClusterId>>>,
 }
 
 impl Promises {
@@ -118,6 +149,17 @@ impl Promises {
     pub async fn set(&self, promise: Option<Promise>) -> Result<(), Error> {
         let record = promise::encode(promise.as_ref());
         write(&self.disk, vec![(Slot::Promise, record)], "writing the promise").await
+    }
+
+    /// Notes that this server never serves a cluster; on the disk when it returns.
+    ///
+    /// # Errors
+    /// [`Error`] of the disk.
+    pub async fn forswear(&self, cluster: ClusterId) -> Result<(), Error> {
+        let mut forsworn = self.forsworn.lock().await;
+        forsworn.insert(cluster);
+        let record = promise::encode_forsworn(&forsworn);
+        write(&self.disk, vec![(Slot::Forsworn, record)], "writing what is forsworn").await
     }
 }
 

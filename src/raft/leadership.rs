@@ -8,8 +8,11 @@ use super::machine::Machine;
 use super::state_machine::ThreadHandle;
 use super::state_thread::Mark;
 use super::type_config::{Server, ServerId, Types};
+use crate::clock;
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
+use openraft::{Instant as _, ServerState};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Who leads.
@@ -55,6 +58,20 @@ pub(crate) async fn watch_leadership<M: Machine>(
         }
     }
     leadership.send_replace(Leadership::default());
+}
+
+/// How long ago a leader last had an answer of a quorum; of another server, how long ago it heard a leader.
+pub(crate) fn silence<M: Machine>(consensus: &Consensus<M>, heard: Option<Instant>) -> Option<Duration> {
+    let leads = consensus.server_metrics().borrow_watched().state == ServerState::Leader;
+    let data = consensus.data_metrics();
+    let data = data.borrow_watched();
+    // One that is a quorum alone needs no answer.
+    let alone = data.replication.as_ref().is_some_and(|followers| followers.len() <= 1);
+    match (leads, alone) {
+        (true, true) => Some(Duration::ZERO),
+        (true, false) => data.last_quorum_acked.map(|at| at.elapsed()),
+        (false, _) => heard.map(|at| clock::monotonic().saturating_duration_since(at)),
+    }
 }
 
 fn read(metrics: &RaftServerMetrics<Types>, mark: &Mark) -> Leadership {

@@ -21,6 +21,7 @@ mod leadership;
 mod ledger;
 mod log;
 pub mod machine;
+mod members;
 mod network;
 mod proposer;
 mod snapshot;
@@ -43,21 +44,28 @@ pub use network::{Addresses, Calls};
 pub use proposer::{Clock, Committed};
 pub use snapshot::SnapshotRule;
 pub use start::{Blank, Options};
-pub use state_thread::{Mark, View};
+pub use state_thread::{DIGEST_EVERY, DIGESTS, Mark, View};
 pub use type_config::{Peer, Replies, Server};
 
+use crate::clock;
 use crate::task::{self, CancellationToken};
 use dkron_core::command::{Command, Reply};
-use dkron_core::ids::Stamp;
+use dkron_core::ids::{NodeId, Stamp};
+use dkron_core::voters::{Change, Membership};
 use dkron_wire::consensus::service::ConsensusServer;
 use log::disk::DiskEnd;
 use proposer::Door;
 use snapshot::{Incoming, Request};
 use state_machine::{Fold, ThreadHandle};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use type_config::Types;
+
+/// How long a quorum may take to confirm: longer than an election, so that only a lost quorum is felt.
+const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 
 /// openraft's handle, with our types.
 pub(crate) type Consensus<M> = openraft::Raft<Types, Fold<M>>;
@@ -82,9 +90,22 @@ struct Inner<M: Machine> {
     incoming: Arc<Incoming<M>>,
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
+    members: watch::Receiver<Arc<Membership>>,
+    /// When a leader was last heard.
+    heard: Mutex<Option<Instant>>,
     /// Ends what peers have open here.
     hang_up: CancellationToken,
     running: Mutex<Option<Running>>,
+}
+
+impl<M: Machine> Inner<M> {
+    fn heard(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What ends with the room.
@@ -146,6 +167,61 @@ impl<M: Machine> Raft<M> {
         self.inner.leadership.clone()
     }
 
+    /// Who belongs to the log's group; on the leader also how far each lags and when it was last heard, told anew
+    /// twice a second.
+    pub fn members(&self) -> watch::Receiver<Arc<Membership>> {
+        self.inner.members.clone()
+    }
+
+    /// Carries out a change of the members, or a transfer, and waits until it is done.
+    pub async fn change(&self, change: Change) -> Result<(), Error> {
+        match change {
+            Change::HandOver { to } => self.transfer_leader(to).await,
+            change => members::change(&self.inner.consensus, change).await,
+        }
+    }
+
+    /// Takes a server in that does not vote.
+    pub async fn add_learner(&self, server: Server) -> Result<(), Error> {
+        let Server { id, peer: Peer { name, address } } = server;
+        self.change(Change::AddLearner { id, name, address }).await
+    }
+
+    /// Makes exactly these members the voters; who voted before stays a member.
+    pub async fn change_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), Error> {
+        members::change_voters(&self.inner.consensus, voters).await
+    }
+
+    /// Lets a server be no member any more.
+    pub async fn remove(&self, id: NodeId) -> Result<(), Error> {
+        self.change(Change::Remove(id)).await
+    }
+
+    /// Hands the leadership to this server and waits until it has it.
+    pub async fn transfer_leader(&self, to: NodeId) -> Result<(), Error> {
+        let members = self.inner.members.borrow().clone();
+        let now = clock::steady();
+        members::transfer(self.inner.consensus.clone(), members, self.leader(), now, to).await
+    }
+
+    /// The index up to which everything counts that was committed before the call: after it began, a quorum
+    /// confirmed that this server leads.
+    pub async fn confirm(&self) -> Result<u64, Error> {
+        members::confirm(&self.inner.consensus, CONFIRM_WAIT).await
+    }
+
+    /// A state that holds everything that was committed before the call, wherever it was asked for.
+    pub async fn view_confirmed(&self) -> Result<View<M>, Error> {
+        let index = self.confirm().await?;
+        self.view_at(index).await
+    }
+
+    /// How long ago this server was last in touch with the cluster: as leader with a quorum, else with the
+    /// leader. What it shows may be older by that. None if it never was.
+    pub fn silence(&self) -> Option<Duration> {
+        leadership::silence(&self.inner.consensus, *self.inner.heard())
+    }
+
     /// Who this server is, and of which cluster.
     pub fn identity(&self) -> Identity {
         self.inner.identity
@@ -172,7 +248,7 @@ impl<M: Machine> Raft<M> {
     /// Ends the room: nothing more is taken, what is in flight comes down, the disk is closed. Later calls
     /// return at once.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = self.inner.running().take();
         let Some(running) = running else { return Ok(()) };
         self.inner.door.close();
         self.hang_up();

@@ -28,7 +28,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 const IN_FLIGHT: usize = 2;
 /// How long a caller waits. Without a quorum nothing commits and nothing fails: longer than any election, so that
 /// only a lost quorum is felt.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// What the commands of an entry may take.
 const ROOM: usize = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES;
 

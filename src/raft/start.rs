@@ -13,14 +13,16 @@ use super::snapshot::{Incoming, Keeper, Shelf, SnapshotRule};
 use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
-use super::{Consensus, Inner, Raft, Running, knobs};
+use super::{Consensus, Inner, Raft, Running, knobs, members};
+use crate::clock;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
 use openraft::error::{InitializeError, RaftError};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -73,16 +75,7 @@ impl<M: Machine> Raft<M> {
         let (store, shelf, machine, mark) = recover::<M>(disk, data_dir.clone(), stamp, history).await?;
         let blank = store.is_blank();
 
-        let (marks_sender, marks) = watch::channel(mark.clone());
-        let (works_sender, works) = mpsc::channel(state_thread::QUEUE);
-        let state = StateThread::new(machine, mark, marks_sender, options.history.clone());
-        let runtime = tokio::runtime::Handle::current();
-        let state = std::thread::Builder::new()
-            .name("raft-state".to_owned())
-            .spawn(move || runtime.block_on(state.run(works)))
-            .map_err(Error::file(&data_dir, "starting the thread of the state"))?;
-        let thread = ThreadHandle::new(works_sender, marks);
-
+        let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
         let config = Arc::new(knobs::config(options.multiplier)?);
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
@@ -96,6 +89,8 @@ impl<M: Machine> Raft<M> {
         let (leadership_sender, leadership) = watch::channel(Leadership::default());
         let keeper = Keeper::new(thread.clone(), shelf, consensus.clone(), options.snapshots);
         let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
+        let (members_sender, members) = watch::channel(Arc::default());
+        let group = members::watch_members(consensus.clone(), Arc::new(clock::steady), members_sender);
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
         let founding = founding::Founding {
             stamp,
@@ -109,6 +104,7 @@ impl<M: Machine> Raft<M> {
             others: vec![
                 spawn("raft keeper", keeper.run(requests)),
                 spawn("raft leadership", watcher),
+                spawn("raft members", group),
                 spawn("raft founding", founding.run()),
             ],
             state,
@@ -124,6 +120,8 @@ impl<M: Machine> Raft<M> {
                 incoming,
                 snapshots: requests_sender,
                 leadership,
+                members,
+                heard: Mutex::new(None),
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),
             }),
@@ -168,6 +166,24 @@ impl<M: Machine> Raft<M> {
         }
         Ok(())
     }
+}
+
+/// The thread that owns the state.
+fn spawn_state<M: Machine>(
+    machine: M,
+    mark: Mark,
+    history: mpsc::Sender<Turn<M::Row>>,
+    data_dir: &Path,
+) -> Result<(ThreadHandle<M>, JoinHandle<()>), Error> {
+    let (marks_sender, marks) = watch::channel(mark.clone());
+    let (works_sender, works) = mpsc::channel(state_thread::QUEUE);
+    let state = StateThread::new(machine, mark, marks_sender, history);
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new()
+        .name("raft-state".to_owned())
+        .spawn(move || runtime.block_on(state.run(works)))
+        .map_err(Error::file(data_dir, "starting the thread of the state"))?;
+    Ok((ThreadHandle::new(works_sender, marks), thread))
 }
 
 type Recovered<M> = (LogStore, Shelf, M, Mark);

@@ -131,8 +131,11 @@ impl<M: Machine> RaftStateMachine<Types> for Fold<M> {
             let what = format!("it holds {}, not {meta}", file.meta());
             return Err(Error::DamagedSnapshot { path: file.path().to_path_buf(), what }.into_io());
         }
-        let mark =
-            Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), bytes: 0 };
+        let mark = Mark {
+            applied: meta.last_log_id,
+            membership: meta.last_membership.clone().into(),
+            ..Mark::default()
+        };
         let machine = Box::new(machine);
         self.thread.ask(|done| Work::Install { machine, mark, done }).await.map_err(Error::into_io)
     }

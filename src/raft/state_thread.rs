@@ -5,7 +5,7 @@
 //! a long plan keeps the other waiting. What an entry yields for the history is handed over before the next
 //! turn of entries: a full history stops apply, and nothing else.
 
-use super::machine::{Applied, Machine, Turn};
+use super::machine::{Applied, Digest, Machine, Turn};
 use super::type_config::{Entry, LogId, Replies, StoredMembership, Types};
 use dkron_core::ids::NodeId;
 use openraft::EntryPayload;
@@ -21,6 +21,11 @@ const ENTRY_BYTES: usize = 512;
 /// Work items in the queue: each is awaited by whoever sent it, so this is a bound on callers.
 pub(crate) const QUEUE: usize = 1_024;
 
+/// A digest is remembered after every entry whose index is a multiple of it: some a second under load.
+pub const DIGEST_EVERY: u64 = 256;
+/// How many digests are remembered: what a server may lag behind another one that compares.
+pub const DIGESTS: usize = 64;
+
 /// How far the state is.
 #[derive(Clone, Debug, Default)]
 pub struct Mark {
@@ -30,6 +35,8 @@ pub struct Mark {
     pub(super) membership: Arc<StoredMembership>,
     /// Bytes of entries applied since the start of the process, for the snapshot rule.
     pub(super) bytes: u64,
+    /// The state's digest after some of the last entries, the newest last.
+    pub(super) digests: Arc<VecDeque<(u64, Digest)>>,
 }
 
 impl Mark {
@@ -41,6 +48,17 @@ impl Mark {
     /// Term of the last entry applied; 0 before the first.
     pub fn term(&self) -> u64 {
         self.applied.map_or(0, |id| id.leader_id.term)
+    }
+
+    /// The state's digest after the entry at this index, if it is one of those that are remembered: of each
+    /// [`DIGEST_EVERY`]-th entry the last [`DIGESTS`]. Equal on every server that has applied the entry.
+    pub fn digest_at(&self, index: u64) -> Option<Digest> {
+        self.digests.iter().find(|(at, _)| *at == index).map(|(_, digest)| *digest)
+    }
+
+    /// The newest digest that is remembered, and the index of its entry.
+    pub fn last_digest(&self) -> Option<(u64, Digest)> {
+        self.digests.back().copied()
     }
 
     /// Bytes of the entries applied since the start of the process.
@@ -168,7 +186,8 @@ impl<M: Machine> StateThread<M> {
             Work::Install { machine, mark, done } => {
                 self.view = None;
                 self.machine = *machine;
-                self.mark = Mark { bytes: self.mark.bytes, ..mark };
+                let digests = self.mark.digests.clone();
+                self.mark = Mark { bytes: self.mark.bytes, digests, ..mark };
                 self.marks.send_replace(self.mark.clone());
                 done.send(()).ok();
             }
@@ -256,5 +275,12 @@ fn apply<M: Machine>(
         }
     }
     mark.applied = Some(id);
+    if id.index.is_multiple_of(DIGEST_EVERY) {
+        let digests = Arc::make_mut(&mut mark.digests);
+        digests.push_back((id.index, M::digest(&machine.view())));
+        if digests.len() > DIGESTS {
+            digests.pop_front();
+        }
+    }
     replies
 }

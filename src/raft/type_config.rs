@@ -43,7 +43,11 @@ pub struct Server {
 
 impl fmt::Display for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} at {}", self.peer.name, self.peer.address)
+        match (self.peer.name.is_empty(), self.peer.address.is_empty()) {
+            (true, _) => write!(formatter, "server {}", self.id),
+            (false, true) => write!(formatter, "server {}", self.peer.name),
+            (false, false) => write!(formatter, "server {} at {}", self.peer.name, self.peer.address),
+        }
     }
 }
 

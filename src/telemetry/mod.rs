@@ -1,9 +1,11 @@
-//! The set-up of tracing: logs for people on standard error.
+//! What the daemon tells of itself: logs for people on standard error, and counts.
 //!
-//! - Does: installs the subscriber once, at the start of a daemon.
-//! - Owns: nothing afterwards.
+//! - Does: installs the subscriber once, at the start of a daemon; names every counter and shows them.
+//! - Owns: the counters.
 //! - Never: logs by itself.
 //! - Fails: never; a second set-up in one process (tests) is passed over.
+
+pub mod counters;
 
 use crate::config::LogLevel;
 use std::io::{IsTerminal, stderr};

@@ -1,9 +1,9 @@
 //! kill -9 at any moment, round after round; then the jobs' own ledger says whether a tick was lost or doubled.
 //!
 //! `KILL_ROUNDS` and `KILL_SEED` ask for more rounds and for a seed again. The seed settles when the node is killed,
-//! not what the machine does meanwhile. `KILL_STRICT=1` lets no execution end as unknown.
+//! not what the machine does meanwhile.
 
-use super::evidence::{Check, Evidence, Told};
+use super::evidence::{Check, Evidence};
 use super::harness::{Node, PATIENCE, eventually, within};
 use super::http::{self, Reply};
 use super::ledger::Ledger;
@@ -226,7 +226,7 @@ impl Loop {
         for finding in report["findings"].as_array().expect("findings") {
             let job = finding["job"].as_str().expect("a name");
             match finding["kind"].as_str() {
-                Some("missed" | "silent") if lossy(job) || !is_strict() => {
+                Some("missed" | "silent") if lossy(job) => {
                     *gaps.entry(job.to_owned()).or_default() += finding["count"].as_i64().expect("a count");
                 }
                 _ => wrong.push(finding.to_string()),
@@ -248,7 +248,7 @@ impl Loop {
             }
         }
         for (_, told) in self.evidence.told.iter().filter(|(id, _)| !written.contains_key(*id)) {
-            if (lossy(&told.job) && !told.success) || (is_unknown(told) && !is_strict()) {
+            if lossy(&told.job) && !told.success {
                 *gaps.entry(told.job.clone()).or_default() -= 1;
             } else {
                 wrong.push(format!("the node tells {told:?}, no job wrote it"));
@@ -259,28 +259,11 @@ impl Loop {
         wrong
     }
 
-    /// Executions of these jobs that ended as unknown.
-    fn unknown(&self, jobs: &[&str]) -> u64 {
-        let told = self.evidence.told.values();
-        told.filter(|told| jobs.contains(&told.job.as_str()) && is_unknown(told)).count() as u64
-    }
-
     /// Runs of a job that it wrote down.
     fn written(&self, job: &str) -> u64 {
         let runs = self.ledger.runs().into_iter().chain(self.hand_ledger.runs());
         runs.filter(|run| run.job == job).count() as u64
     }
-}
-
-/// Whether no execution at all may end as unknown. It still may: the daemon notes that it starts a command before it
-/// tells the supervisor, and a kill between the two leaves an execution of which nobody knows. It is told as a
-/// failure, and never run again.
-fn is_strict() -> bool {
-    number("KILL_STRICT").is_some()
-}
-
-fn is_unknown(told: &Told) -> bool {
-    !told.success && told.output.contains("unknown: the agent was interrupted")
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -311,14 +294,10 @@ fn no_tick_is_lost_or_doubled_however_often_the_daemon_is_killed() {
     // A request lives in the daemon and dies with it; a command does not.
     let wrong = fire.wrong(&report, |job| job == "web");
     assert!(wrong.is_empty(), "KILL_SEED={seed}:\n{}\n{}", wrong.join("\n"), fire.node.log());
-    let by_hand = fire.written(BY_HAND) + fire.unknown(&[BY_HAND]);
+    let (by_hand, parents, last) =
+        (fire.written(BY_HAND), fire.written("parent"), fire.written("grandchild"));
     assert_eq!(by_hand, fire.acknowledged, "KILL_SEED={seed}: runs by hand");
-    let (parents, last) = (fire.written("parent"), fire.written("grandchild"));
-    let cut = fire.unknown(&["child", "grandchild"]);
-    assert!(
-        last <= parents && parents <= last + cut,
-        "KILL_SEED={seed}: {parents} parents, {last} grandchildren"
-    );
+    assert_eq!(parents, last, "KILL_SEED={seed}: parents and grandchildren");
 }
 
 #[test]

@@ -9,7 +9,7 @@ const ROWS: [(&str, &[&str]); 7] = [
     ("use cases", &["app"]),
     ("activities", &["formation", "leader", "dispatch", "agent", "backup", "notify"]),
     ("resources", &["raft", "gossip", "history", "executor"]),
-    ("ground", &["net", "task", "telemetry", "config", "providers"]),
+    ("ground", &["net", "task", "telemetry", "config", "providers", "lock"]),
     ("clock", &["clock"]),
 ];
 

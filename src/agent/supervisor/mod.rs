@@ -21,6 +21,7 @@ mod watch;
 pub(super) use memory::start_ticks;
 
 use super::folder::Folder;
+use crate::lock;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,9 +69,11 @@ enum Note {
 pub fn run(options: &Options) -> Result<(), SupervisorError> {
     let setup = |what| move |source| SupervisorError::Setup { what, source };
     let folder = Folder::open(&options.data_dir).map_err(setup("opening the data directory"))?;
-    let Some(_lock) = folder.lock("supervisor.lock").map_err(setup("locking the data directory"))? else {
+    // Without patience: who finds it taken has nothing to do, and whoever needs a supervisor asks again.
+    let lock = folder.lock_file("supervisor.lock").map_err(setup("opening the lock"))?;
+    if !lock::try_take(&lock).map_err(setup("locking the data directory"))? {
         return Ok(());
-    };
+    }
     // Fails only where the process leads a session already, which is as good.
     let _ = rustix::process::setsid();
     let watch = watch::Watch::open(folder, options.idle_max).map_err(setup("starting"))?;

@@ -7,13 +7,16 @@ use super::Note;
 use super::watch::Inbox;
 use crate::agent::folder::{Folder, private};
 use crate::agent::frames;
-use dkron_core::execution::Outcome;
+use crate::clock;
+use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::ids::ExecutionId;
+use dkron_core::time::Time;
 use dkron_wire::supervisor::{decode_result, encode_result};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -127,8 +130,21 @@ impl Results {
         }
     }
 
-    /// The result of an execution, if it is kept.
-    pub(super) fn read(&self, id: ExecutionId) -> Option<Outcome> {
+    /// The result of an execution that is kept. One that cannot be read is a result all the same: to be silent
+    /// would be to say that it never ran.
+    pub(super) fn read(&self, id: ExecutionId) -> Outcome {
+        self.read_whole(id).unwrap_or_else(|| Outcome {
+            verdict: Verdict::Lost,
+            started_at: Time::EPOCH,
+            finished_at: clock::wall(),
+            code: None,
+            error: "unknown: it ended, and its result cannot be read".into(),
+            tail: Arc::default(),
+            output_bytes: 0,
+        })
+    }
+
+    fn read_whole(&self, id: ExecutionId) -> Option<Outcome> {
         let place = self.index.get(&id)?;
         let mut bytes = vec![0; place.length];
         File::open(path(&self.folder, place.segment)).ok()?.read_exact_at(&mut bytes, place.offset).ok()?;

@@ -7,14 +7,15 @@ use super::peer::Peer;
 use super::results::{Finished, Place, Results};
 use super::spawner::{Heritage, Spawned, Spawner};
 use crate::agent::folder::Folder;
+use crate::agent::identity;
 use crate::clock;
-use dkron_core::ids::ExecutionId;
+use dkron_core::ids::{ExecutionId, RunnerId};
 use dkron_wire::supervisor::{FromSupervisor, Spawn, ToSupervisor};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -30,6 +31,8 @@ const FIRST_SERIAL: u64 = 8;
 const EVENTS_MAX: usize = 256;
 const NOTES_MAX: usize = 1_024;
 const MEMORY_PERIOD: Duration = Duration::from_secs(1);
+/// How long a daemon waits at the door when no descriptor is free for it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How the waiting threads reach the watching one.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ impl Inbox {
 }
 
 pub(super) struct Watch {
+    /// This life of a supervisor.
+    runner: RunnerId,
     folder: Folder,
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
@@ -63,6 +68,8 @@ pub(super) struct Watch {
     limited: BTreeSet<u64>,
     last_serial: u64,
     peer: Option<Peer>,
+    /// Until then the listener is not looked at.
+    deaf_until: Option<Instant>,
     /// Where the telling of kept results has come to; none if it is done.
     listing: Option<Option<ExecutionId>>,
     weighed_at: Instant,
@@ -84,6 +91,7 @@ impl Watch {
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
         let now = clock::monotonic();
         Ok(Watch {
+            runner: RunnerId(identity::random()?),
             folder,
             epoll,
             wake,
@@ -98,6 +106,7 @@ impl Watch {
             limited: BTreeSet::new(),
             last_serial: FIRST_SERIAL,
             peer: None,
+            deaf_until: None,
             listing: None,
             weighed_at: now,
             idle_since: now,
@@ -143,7 +152,7 @@ impl Watch {
     fn wait(&self, now: Instant) -> Timespec {
         let timer = self.timers.first().map(|(at, _)| *at);
         let weigh = (!self.limited.is_empty()).then_some(self.weighed_at + MEMORY_PERIOD);
-        let next = timer.into_iter().chain(weigh).min().unwrap_or(now + self.idle_max);
+        let next = timer.into_iter().chain(weigh).chain(self.deaf_until).min().unwrap_or(now + self.idle_max);
         // Rounded up to a millisecond, as epoll does, so that a timer never rings early.
         let wait = next.saturating_duration_since(now) + Duration::from_micros(999);
         Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: i64::from(wait.subsec_nanos()) }
@@ -161,8 +170,18 @@ impl Watch {
 
     /// The latest daemon is the one that lives. What the one before it said is heard first: it may have ordered
     /// a start just before it died, and the new one must be told of that.
+    ///
+    /// Nothing that is said on an earlier connection is heard once a later one is there: the new daemon relies on
+    /// it that what it is not told of never starts.
     fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Mostly for want of descriptors; the listener would ring without an end.
+                Err(_) => return self.watch_listener(Some(clock::monotonic() + ACCEPT_PAUSE)),
+            };
             if self.peer.is_some() {
                 self.listen_to_peer();
             }
@@ -173,6 +192,14 @@ impl Watch {
                 self.peer = Some(Peer::new(stream));
             }
         }
+    }
+
+    /// Looks at the listener, or does not until some instant.
+    fn watch_listener(&mut self, deaf_until: Option<Instant>) {
+        let flags = if deaf_until.is_some() { EventFlags::empty() } else { EventFlags::IN };
+        // Of a listener that epoll has, a change cannot fail.
+        let _ = epoll::modify(&self.epoll, &self.listener, EventData::new_u64(LISTENER), flags);
+        self.deaf_until = deaf_until;
     }
 
     fn listen_to_peer(&mut self) {
@@ -201,7 +228,7 @@ impl Watch {
     fn greet(&mut self, environment: Vec<dkron_wire::supervisor::Variable>, directory: Vec<u8>) {
         self.heritage = Arc::new(Heritage::new(environment, directory));
         let Some(peer) = &mut self.peer else { return };
-        peer.send(&FromSupervisor::Welcome { pid: std::process::id() });
+        peer.send(&FromSupervisor::Welcome { pid: std::process::id(), runner: self.runner });
         self.children.values().for_each(|child| peer.send(&child.began()));
         self.listing = Some(None);
     }
@@ -226,9 +253,7 @@ impl Watch {
             }
             match self.results.next(cursor) {
                 Some(id) => {
-                    if let Some(outcome) = self.results.read(id) {
-                        peer.send(&FromSupervisor::Ended { id, outcome });
-                    }
+                    peer.send(&FromSupervisor::Ended { id, outcome: self.results.read(id) });
                     self.listing = Some(Some(id));
                 }
                 None => {
@@ -246,7 +271,8 @@ impl Watch {
             return self.say(&began);
         }
         if self.results.contains(id) {
-            return self.tell_result(id);
+            let outcome = self.results.read(id);
+            return self.say(&FromSupervisor::Ended { id, outcome });
         }
         self.last_serial += 1;
         let serial = self.last_serial;
@@ -326,6 +352,9 @@ impl Watch {
             }
             self.settle(serial);
         }
+        if self.deaf_until.is_some_and(|until| until <= now) {
+            self.watch_listener(None);
+        }
         if now.duration_since(self.weighed_at) >= MEMORY_PERIOD {
             self.weighed_at = now;
             self.weigh();
@@ -382,12 +411,6 @@ impl Watch {
         self.serials.remove(&id);
         self.results.insert(id, place);
         self.say(&FromSupervisor::Ended { id, outcome });
-    }
-
-    fn tell_result(&mut self, id: ExecutionId) {
-        if let Some(outcome) = self.results.read(id) {
-            self.say(&FromSupervisor::Ended { id, outcome });
-        }
     }
 
     fn say(&mut self, message: &FromSupervisor) {

@@ -1,14 +1,15 @@
 //! Members as Dkron's clients see them: in the list of all, and the leader.
 
 use super::go_json::Json;
+use dkron_core::ids::NodeId;
 use dkron_core::job::Words;
 use dkron_core::node::Liveness;
 
 /// A member to show.
 #[derive(Clone, Copy, Debug)]
 pub struct MemberView<'a> {
-    /// The node's random id, in hexadecimal digits: stable, where Dkron makes up a new one at each request.
-    pub id: &'a str,
+    /// The node's random id: stable, where Dkron makes up a new one at each request.
+    pub id: NodeId,
     /// Its name.
     pub name: &'a str,
     /// Its advertised IP or host.
@@ -98,12 +99,10 @@ fn pairs(view: &MemberView<'_>) -> Vec<(String, Json)> {
     own.into_iter().chain(versions).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// 32 hexadecimal digits as 8-4-4-4-12; anything else as it is.
-fn as_uuid(id: &str) -> String {
-    match id.len() == 32 && id.is_ascii() {
-        true => [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-"),
-        false => id.to_owned(),
-    }
+/// 32 hexadecimal digits as 8-4-4-4-12.
+fn as_uuid(id: NodeId) -> String {
+    let id = id.to_string();
+    [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-")
 }
 
 #[cfg(test)]
@@ -128,7 +127,7 @@ mod tests {
     fn members_and_the_leader_are_dkrons_byte_for_byte() {
         let tags = tags();
         let view = MemberView {
-            id: "3c1f0000000000000000000000000001",
+            id: NodeId(0x3c1f_0000_0000_0000_0000_0000_0000_0001),
             name: "node1",
             address: "10.0.0.1",
             port: 8946,

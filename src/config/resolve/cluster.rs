@@ -1,8 +1,9 @@
 //! Whom the node belongs with: joining, gossip, votes, trust.
 
 use super::super::GOSSIP_PORT;
+use super::super::surroundings::Surroundings;
 use super::super::values::{Gossip, GossipKey, Join, JoinEntry, Membership, Profile, Secret, Tls};
-use super::Reader;
+use super::{Reader, peer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
@@ -15,9 +16,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl Reader<'_> {
     pub(super) fn join(&mut self) -> Join {
         let range = Duration::from_millis(10)..=DAY;
+        let surroundings = self.surroundings;
+        let entry = |text: &str| join_entry(text.trim(), surroundings);
         Join {
-            once: self.read_list("join", join_entry),
-            retry: self.read_list("retry-join", join_entry),
+            once: self.read_list("join", entry),
+            retry: self.read_list("retry-join", entry),
             retry_max: self.number("retry-max", 0, 0..=u32::MAX),
             retry_interval: self.duration("retry-interval", 30 * SECOND, range),
         }
@@ -40,6 +43,9 @@ impl Reader<'_> {
     pub(super) fn membership(&mut self) -> Membership {
         // Dkron looks for changes at this interval; here they are acted on when they happen.
         self.duration("reconcileinterval", MINUTE, Duration::ZERO..=3_650 * DAY);
+        if let Some(typed) = self.raw.one("reconcileinterval") {
+            self.warn(typed, "has no effect: changes are acted on when they happen");
+        }
         let never = Duration::ZERO;
         let threshold = self.duration("dead-server-threshold", 10 * MINUTE, never..=3_650 * DAY);
         Membership {
@@ -73,10 +79,10 @@ impl Reader<'_> {
 }
 
 /// An address whose port may be left out, or a provider's string, which is read by its provider.
-fn join_entry(text: &str) -> Result<JoinEntry, String> {
+fn join_entry(text: &str, surroundings: &Surroundings) -> Result<JoinEntry, String> {
     match text.contains("provider=") {
-        true => Ok(JoinEntry::Provider(Secret::new(text.trim()))),
-        false => Reader::peer(text.trim(), GOSSIP_PORT).map(JoinEntry::Address),
+        true => Ok(JoinEntry::Provider(Secret::new(text))),
+        false => peer(&surroundings.expand(text)?, GOSSIP_PORT).map(JoinEntry::Address),
     }
 }
 

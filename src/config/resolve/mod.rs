@@ -8,6 +8,7 @@ use super::address::{self, HostPort};
 use super::error::{ConfigErrors, Problem};
 use super::flags::AgentFlags;
 use super::raw::{Raw, Typed};
+use super::show;
 use super::surroundings::Surroundings;
 use super::table;
 use super::words::parse_bool;
@@ -22,8 +23,10 @@ pub(super) fn resolve(
     problems: Vec<Problem>,
     surroundings: &Surroundings,
 ) -> Result<Config, ConfigErrors> {
-    let raw = Raw::gather(&flags, surroundings);
-    let mut reader = Reader { raw: &raw, surroundings, problems, warnings: Vec::new() };
+    let mut raw = Raw::gather(&flags, surroundings);
+    let warnings = std::mem::take(&mut raw.warnings);
+    let problems = [problems, std::mem::take(&mut raw.problems)].concat();
+    let mut reader = Reader { raw: &raw, surroundings, problems, warnings };
     let config = reader.config(flags);
     match reader.problems.is_empty() {
         true => Ok(config),
@@ -72,6 +75,8 @@ impl<'a> Reader<'a> {
             dev,
             bench_executor: self.boolean("enable-bench-executor", false),
             warnings: Vec::new(),
+            file: self.raw.file.clone(),
+            origins: self.raw.origins(),
             flags,
         };
         self.check_ports(&config);
@@ -158,19 +163,22 @@ impl<'a> Reader<'a> {
             let span = parse_duration(text.trim()).map_err(|error| error.to_string())?;
             let value = u64::try_from(span.nanos()).map(Duration::from_nanos).ok();
             let value = value.filter(|value| range.contains(value));
-            value.ok_or_else(|| format!("is not a duration from {:?} to {:?}", range.start(), range.end()))
+            value.ok_or_else(|| {
+                let [first, last] = [range.start(), range.end()].map(|length| show::duration(*length));
+                format!("is not a duration from {first} to {last}")
+            })
         });
         value.unwrap_or(default)
     }
+}
 
-    /// An address that others are reached at.
-    fn peer(text: &str, default_port: u16) -> Result<HostPort, String> {
-        match address::parse(text, default_port)? {
-            HostPort { host, .. } if host.is_empty() => {
-                Err(format!("names no host that could be reached; {}", address::ALLOWED))
-            }
-            HostPort { port: 0, .. } => Err("port 0 cannot be reached, allowed are 1 to 65535".to_owned()),
-            found => Ok(found),
+/// An address that others are reached at.
+pub(super) fn peer(text: &str, default_port: u16) -> Result<HostPort, String> {
+    match address::parse(text, default_port)? {
+        HostPort { host, .. } if host.is_empty() => {
+            Err(format!("names no host that could be reached; {}", address::ALLOWED))
         }
+        HostPort { port: 0, .. } => Err("port 0 cannot be reached, allowed are 1 to 65535".to_owned()),
+        found => Ok(found),
     }
 }

@@ -3,7 +3,7 @@
 use super::super::address::{self, HostPort};
 use super::super::node_tags::OWN_TAGS;
 use super::super::{Config, GOSSIP_PORT, HTTP_PORT, LogLevel};
-use super::Reader;
+use super::{Reader, peer};
 use dkron_core::job::Words;
 use dkron_core::schedule::Zone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,7 +17,15 @@ impl Reader<'_> {
     /// Whether it is a server, and how many of them form the first cluster.
     pub(super) fn role(&mut self, dev: bool) -> (bool, u32) {
         let server = self.boolean("server", dev);
-        let expect = self.number("bootstrap-expect", u32::from(dev), 0..=99);
+        let alone = self.bootstrap();
+        let expect = self.number("bootstrap-expect", u32::from(dev || alone), 0..=99);
+        if let (true, true, Some(typed)) = (alone, expect != 1, self.raw.one("bootstrap")) {
+            self.refuse(
+                "bootstrap",
+                typed,
+                "contradicts bootstrap-expect, which is not 1; leave one of them out",
+            );
+        }
         for (name, wrong) in [("server", !server), ("bootstrap-expect", expect != 1)] {
             if let (true, true, Some(typed)) = (dev, wrong, self.raw.one(name)) {
                 let problem = "contradicts --dev, which is one server on its own; leave one of them out";
@@ -28,6 +36,15 @@ impl Reader<'_> {
             self.warn(typed, "has no effect without --server");
         }
         (server, expect)
+    }
+
+    /// The older way to say that one server forms a cluster. Dkron's `devmode` keeps nothing on disk; here
+    /// everything is kept.
+    fn bootstrap(&mut self) -> bool {
+        if let (true, Some(typed)) = (self.boolean("devmode", false), self.raw.one("devmode")) {
+            self.warn(typed, "has no effect: data are always kept; one server on loopback is --dev");
+        }
+        self.boolean("bootstrap", false)
     }
 
     pub(super) fn node_name(&mut self) -> String {
@@ -66,7 +83,7 @@ impl Reader<'_> {
     fn listen(&mut self, name: &str, default: SocketAddr) -> SocketAddr {
         let surroundings = self.surroundings;
         let address = self.read(name, |text| {
-            let HostPort { host, port } = address::parse(text, default.port())?;
+            let HostPort { host, port } = address::parse(&surroundings.expand(text)?, default.port())?;
             Ok(SocketAddr::new(address::ip_of(&host, &*surroundings.address_of)?, port))
         });
         address.unwrap_or(default)
@@ -74,8 +91,9 @@ impl Reader<'_> {
 
     /// Without a setting the private address of the default route, as Dkron; loopback where there is none.
     pub(super) fn bind(&mut self, dev: bool) -> SocketAddr {
-        let private = (self.surroundings.private_address)().filter(|_| !dev).unwrap_or(Ipv4Addr::LOCALHOST);
-        let bind = self.listen("bind-addr", SocketAddr::new(private.into(), GOSSIP_PORT));
+        let private = if dev { None } else { self.surroundings.private_address() };
+        let private = private.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let bind = self.listen("bind-addr", SocketAddr::new(private, GOSSIP_PORT));
         if let (0, Some(typed)) = (bind.port(), self.raw.one("bind-addr")) {
             self.refuse("bind-addr", typed, "port 0 cannot be told to other nodes, allowed are 1 to 65535");
         }
@@ -85,10 +103,14 @@ impl Reader<'_> {
     /// The bound address, or where that is every address, the private one. Unlike Dkron the port follows
     /// the bound one, and loopback is allowed: such a node talks to itself only.
     pub(super) fn advertise(&mut self, bind: SocketAddr) -> HostPort {
-        let advertise = self.read("advertise-addr", |text| Self::peer(text, bind.port()));
+        let surroundings = self.surroundings;
+        // Dkron's default is the empty text, and so a start script may well give it.
+        let given = self.optional("advertise-addr").is_some();
+        let read = |text: &str| peer(&surroundings.expand(text)?, bind.port());
+        let advertise = if given { self.read("advertise-addr", read) } else { None };
         advertise.unwrap_or_else(|| {
             let ip: IpAddr = match bind.ip().is_unspecified() {
-                true => (self.surroundings.private_address)().unwrap_or(Ipv4Addr::LOCALHOST).into(),
+                true => surroundings.private_address().unwrap_or(Ipv4Addr::LOCALHOST.into()),
                 false => bind.ip(),
             };
             HostPort { host: ip.to_string(), port: bind.port() }
@@ -116,7 +138,11 @@ impl Reader<'_> {
 
     pub(super) fn tags(&mut self) -> Words {
         let mut tags = Words::new();
-        for one in self.raw.list("tag") {
+        let list = match self.raw.list("tag") {
+            [] => self.raw.list("tags"),
+            list => list,
+        };
+        for one in list {
             match one.value.split_once('=') {
                 Some((tag, _)) if OWN_TAGS.contains(&tag) => {
                     let warning = format!("'{}' has no effect: the node sets this tag itself", one.value);

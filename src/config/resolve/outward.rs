@@ -3,7 +3,7 @@
 
 use super::super::address::HostPort;
 use super::super::values::{Mail, Notices, Observation, Secret, Webhook};
-use super::Reader;
+use super::{Reader, peer};
 
 const STATSD_PORT: u16 = 8125;
 const OTLP_PORT: u16 = 4317;
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
 
     fn peer_of(&mut self, name: &str, default_port: u16) -> Option<HostPort> {
         self.optional(name)?;
-        self.read(name, |text| Self::peer(text, default_port))
+        self.read(name, |text| peer(text, default_port))
     }
 
     /// Dkron's is `HOST:PORT`; a URL says also whether to use TLS.
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         self.optional("otel-endpoint")?;
         self.read("otel-endpoint", |text| match is_url(text) {
             true => Ok(text.to_owned()),
-            false => Self::peer(text, OTLP_PORT).map(|address| format!("http://{address}")),
+            false => peer(text, OTLP_PORT).map(|address| format!("http://{address}")),
         })
     }
 }

@@ -43,6 +43,11 @@ wide_id!(
     JournalId
 );
 wide_id!(
+    /// One life of the process that runs an agent's executions, random: a process number would come again after a
+    /// reboot, or in another container.
+    RunnerId
+);
+wide_id!(
     /// One boot of a machine: no process of an earlier one is alive.
     BootId
 );

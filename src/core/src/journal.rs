@@ -5,19 +5,25 @@
 //! contract with the caller: **an action is taken only when its step's records, and all earlier ones, are
 //! durable.** With that, and whatever is lost, doubled or late around it:
 //!
-//! - an execution is started at most once per journal (`Starting` is durable before anybody is told to spawn);
+//! - an execution is started at most once per journal: `Starting` is durable before anybody is told to spawn, and
+//!   what was starting starts again only if its runner itself has never heard of it;
 //! - an accepted execution gets exactly one outcome, repeated until it is settled;
 //! - nothing starts before its nominal time, after its `start_before`, or after a cancel was answered;
 //! - no more than `slots` executions are under way.
+//!
+//! What was starting when the agent or its runner was interrupted may have been started or not. `Starting` names
+//! the runner that was attached. If that very runner is attached again, has heard all that was ever said to it and
+//! does not know the execution, then it was not started, will not be, and waits for its turn anew. Another runner
+//! cannot know what the one before it did, and nobody knows what the agent itself did: then it is lost.
 
 mod message;
 
-pub use message::{Action, Effects, Input, Process, Record, Remark};
+pub use message::{Action, Effects, Input, Place, Process, Record, Remark};
 
 use crate::command::{Event, Report};
 use crate::delivery::Launch;
 use crate::execution::{Outcome, Verdict};
-use crate::ids::{ExecutionId, ExecutionRef, JournalId};
+use crate::ids::{ExecutionId, ExecutionRef, JournalId, RunnerId};
 use crate::limits;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +35,8 @@ use std::sync::Arc;
 pub struct Journal {
     id: JournalId,
     slots: u32,
-    attached: bool,
+    /// The runner that is attached.
+    runner: Option<RunnerId>,
     entries: BTreeMap<ExecutionId, Entry>,
     /// Accepted, not started: by when they should start, then in order of arrival.
     queue: BTreeSet<(Time, u64, ExecutionId)>,
@@ -39,13 +46,17 @@ pub struct Journal {
     settled: BTreeSet<(Time, ExecutionId)>,
     /// How many are starting or running.
     busy: u32,
-    arrivals: u64,
+    /// Counts arrivals and starts: two starts of one execution are never taken for each other.
+    turns: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     execution: ExecutionRef,
     start_before: Time,
+    place: Place,
+    /// Its place in the queue, among those that are due at the same time.
+    arrival: u64,
     state: State,
     /// Whether the runner has told of it since it was attached.
     confirmed: bool,
@@ -55,9 +66,9 @@ struct Entry {
 
 #[derive(Debug)]
 enum State {
-    Waiting { launch: Arc<Launch>, arrival: u64 },
-    Starting { launch: Arc<Launch> },
-    Running { launch: Arc<Launch>, at: Time, process: Option<Process> },
+    Waiting { launch: Arc<Launch> },
+    Starting { launch: Arc<Launch>, runner: RunnerId, turn: u64 },
+    Running { launch: Arc<Launch>, runner: RunnerId, at: Time, process: Option<Process> },
     Finished { outcome: Arc<Outcome> },
     Settled { outcome: Arc<Outcome>, at: Time },
 }
@@ -68,13 +79,13 @@ impl Journal {
         let mut journal = Journal {
             id,
             slots,
-            attached: false,
+            runner: None,
             entries: BTreeMap::new(),
             queue: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             settled: BTreeSet::new(),
             busy: 0,
-            arrivals: 0,
+            turns: 0,
         };
         for record in records {
             journal.apply(&record);
@@ -84,18 +95,18 @@ impl Journal {
 
     /// The records that rebuild this journal, without what may be forgotten.
     pub fn snapshot(&self) -> Vec<Record> {
-        let mut waiting: Vec<(u64, &Arc<Launch>)> = Vec::new();
+        let mut waiting: Vec<(u64, Record)> = Vec::new();
         let mut records = Vec::new();
         for (id, entry) in &self.entries {
             match &entry.state {
-                State::Waiting { launch, arrival } => waiting.push((*arrival, launch)),
-                State::Starting { launch } => {
-                    records.push(Record::Accepted(launch.clone()));
-                    records.push(Record::Starting { id: *id });
+                State::Waiting { launch } => waiting.push((entry.arrival, entry.accepted(launch))),
+                State::Starting { launch, runner, .. } => {
+                    records.push(entry.accepted(launch));
+                    records.push(Record::Starting { id: *id, runner: *runner });
                 }
-                State::Running { launch, at, process } => {
-                    records.push(Record::Accepted(launch.clone()));
-                    records.push(Record::Starting { id: *id });
+                State::Running { launch, runner, at, process } => {
+                    records.push(entry.accepted(launch));
+                    records.push(Record::Starting { id: *id, runner: *runner });
                     records.push(Record::Started { id: *id, at: *at, process: *process });
                 }
                 State::Finished { outcome } => records.push(entry.finished(*id, outcome)),
@@ -106,7 +117,7 @@ impl Journal {
             }
         }
         waiting.sort_unstable_by_key(|(arrival, _)| *arrival);
-        records.extend(waiting.into_iter().map(|(_, launch)| Record::Accepted(launch.clone())));
+        records.extend(waiting.into_iter().map(|(_, accepted)| accepted));
         records
     }
 
@@ -114,13 +125,13 @@ impl Journal {
     pub fn step(&mut self, now: Time, input: Input) -> Effects {
         let mut effects = Effects::default();
         match input {
-            Input::Launch(launch) => self.launch(now, launch, &mut effects),
+            Input::Launch(launch, place) => self.launch(now, launch, place, &mut effects),
             Input::Cancel { execution, id } => self.cancel(now, execution, id, &mut effects),
             Input::Settled(ids) => self.settle(now, &ids, &mut effects),
             Input::Began { id, at, process } => self.began(id, at, process, &mut effects),
             Input::Ended { id, outcome } => self.ended(id, outcome, &mut effects),
             Input::Detached => self.detach(),
-            Input::Attached => self.attach(now, &mut effects),
+            Input::Attached(runner) => self.attach(now, runner, &mut effects),
             Input::Tick => self.forget(now),
         }
         self.refuse_late(now, &mut effects);
@@ -137,11 +148,12 @@ impl Journal {
         late.into_iter().chain(ripe).min()
     }
 
-    /// Whether a [`Action::Start`] for it still holds: between the decision and the durable record the runner
-    /// may have been lost, and the execution with it.
-    pub fn may_start(&self, id: ExecutionId) -> bool {
-        self.attached
-            && self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Starting { .. }))
+    /// Whether the [`Action::Start`] of this turn still holds: between the decision and the durable record the
+    /// runner may have been lost, and the execution with it, or another turn may have come.
+    pub fn may_start(&self, id: ExecutionId, turn: u64) -> bool {
+        let starting =
+            |entry: &Entry| matches!(entry.state, State::Starting { turn: found, .. } if found == turn);
+        self.runner.is_some() && self.entries.get(&id).is_some_and(starting)
     }
 
     /// What the servers should know of at most `limit` unsettled executions with ids above `after`.
@@ -186,7 +198,7 @@ impl Journal {
         self.entries.is_empty()
     }
 
-    fn launch(&mut self, now: Time, launch: Launch, effects: &mut Effects) {
+    fn launch(&mut self, now: Time, launch: Launch, place: Place, effects: &mut Effects) {
         let id = launch.id;
         if launch.journal != self.id {
             return effects.remark(Remark::WrongJournal { id, journal: launch.journal });
@@ -199,7 +211,7 @@ impl Journal {
         if unsettled >= limits::UNSETTLED_MAX || self.entries.len() >= limits::JOURNAL_ENTRIES_MAX {
             return effects.remark(Remark::Full { id, unsettled });
         }
-        self.write(Record::Accepted(Arc::new(launch)), effects);
+        self.write(Record::Accepted(Arc::new(launch), place), effects);
         if let Some(entry) = self.entries.get(&id) {
             effects.report(id, entry.report(id));
         }
@@ -216,7 +228,7 @@ impl Journal {
             }
             State::Starting { .. } | State::Running { .. } => {
                 entry.stop = true;
-                if self.attached {
+                if self.runner.is_some() {
                     effects.actions.push(Action::Stop { id });
                 }
             }
@@ -255,25 +267,31 @@ impl Journal {
     }
 
     fn detach(&mut self) {
-        self.attached = false;
+        self.runner = None;
         self.entries.values_mut().for_each(|entry| entry.confirmed = false);
     }
 
-    /// What should run and is not told of is lost: it may have run, so it never runs again.
-    fn attach(&mut self, now: Time, effects: &mut Effects) {
-        let (kept, lost): (Vec<_>, Vec<_>) = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| matches!(entry.state, State::Starting { .. } | State::Running { .. }))
-            .map(|(id, entry)| (*id, entry.started_at(), entry.confirmed, entry.stop))
-            .partition(|(_, _, confirmed, _)| *confirmed);
-        self.attached = true;
-        for (id, started_at, ..) in lost {
-            let error = "unknown: the agent was interrupted and nothing tells how the execution ended";
-            let outcome = Outcome { started_at, ..never_ran(Verdict::Lost, now, error) };
-            self.finish(id, outcome, effects);
+    /// What should run and is not told of was never started, if that can be known; else it is lost: it may have
+    /// run, so it never runs again.
+    fn attach(&mut self, now: Time, runner: RunnerId, effects: &mut Effects) {
+        self.runner = Some(runner);
+        let under_way: Vec<ExecutionId> = self.under_way().map(|(id, ..)| id).collect();
+        for id in under_way {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let stop = entry.stop;
+            if entry.confirmed {
+                effects.actions.extend(stop.then_some(Action::Stop { id }));
+            } else if !entry.is_unheard_of(runner) {
+                let error = "unknown: the agent was interrupted and nothing tells how the execution ended";
+                let outcome =
+                    Outcome { started_at: entry.started_at(), ..never_ran(Verdict::Lost, now, error) };
+                self.finish(id, outcome, effects);
+            } else if stop {
+                self.finish(id, never_ran(Verdict::Cancelled, now, "cancelled"), effects);
+            } else {
+                self.write(Record::Unstarted { id }, effects);
+            }
         }
-        effects.actions.extend(kept.iter().filter(|kept| kept.3).map(|kept| Action::Stop { id: kept.0 }));
     }
 
     fn refuse_late(&mut self, now: Time, effects: &mut Effects) {
@@ -287,23 +305,25 @@ impl Journal {
     }
 
     fn start_ripe(&mut self, now: Time, effects: &mut Effects) {
-        while self.may_take_more() {
+        while let Some(runner) = self.runner.filter(|_| self.may_take_more()) {
             let Some(launch) = self.next_in_queue().filter(|launch| launch.nominal <= now).cloned() else {
                 return;
             };
-            self.write(Record::Starting { id: launch.id }, effects);
-            effects.actions.push(Action::Start(launch));
+            let id = launch.id;
+            self.write(Record::Starting { id, runner }, effects);
+            let place = self.entries.get(&id).map_or(Place::Runner, |entry| entry.place);
+            effects.actions.push(Action::Start { launch, place, turn: self.turns });
         }
     }
 
     fn may_take_more(&self) -> bool {
-        self.attached && self.busy < self.slots
+        self.runner.is_some() && self.busy < self.slots
     }
 
     fn next_in_queue(&self) -> Option<&Arc<Launch>> {
         let (_, _, id) = self.queue.first()?;
         match &self.entries.get(id)?.state {
-            State::Waiting { launch, .. } => Some(launch),
+            State::Waiting { launch } => Some(launch),
             _ => None,
         }
     }
@@ -345,13 +365,22 @@ impl Journal {
     /// The one place where the memory changes. A record that does not fit the memory changes nothing.
     fn apply(&mut self, record: &Record) {
         match record {
-            Record::Accepted(launch) => self.apply_accepted(launch),
-            Record::Starting { id } => self.change(*id, |state| match state {
-                State::Waiting { launch, .. } => State::Starting { launch },
+            Record::Accepted(launch, place) => self.apply_accepted(launch, *place),
+            Record::Starting { id, runner } => {
+                let turn = self.next_turn();
+                self.change(*id, |state| match state {
+                    State::Waiting { launch } => State::Starting { launch, runner: *runner, turn },
+                    other => other,
+                });
+            }
+            Record::Unstarted { id } => self.change(*id, |state| match state {
+                State::Starting { launch, .. } => State::Waiting { launch },
                 other => other,
             }),
             Record::Started { id, at, process } => self.change(*id, |state| match state {
-                State::Starting { launch } => State::Running { launch, at: *at, process: *process },
+                State::Starting { launch, runner, .. } => {
+                    State::Running { launch, runner, at: *at, process: *process }
+                }
                 other => other,
             }),
             Record::Finished { id, execution, start_before, outcome } => {
@@ -372,13 +401,19 @@ impl Journal {
         }
     }
 
-    fn apply_accepted(&mut self, launch: &Arc<Launch>) {
+    fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
+    }
+
+    fn apply_accepted(&mut self, launch: &Arc<Launch>, place: Place) {
         if self.entries.contains_key(&launch.id) {
             return;
         }
-        self.arrivals += 1;
-        let state = State::Waiting { launch: launch.clone(), arrival: self.arrivals };
-        self.insert(launch.id, Entry::new(launch.execution, launch.start_before, state));
+        let arrival = self.next_turn();
+        let entry =
+            Entry::new(launch.execution, launch.start_before, State::Waiting { launch: launch.clone() });
+        self.insert(launch.id, Entry { place, arrival, ..entry });
     }
 
     fn insert_if_new(
@@ -406,8 +441,8 @@ impl Journal {
 
     fn insert(&mut self, id: ExecutionId, entry: Entry) {
         match &entry.state {
-            State::Waiting { launch, arrival } => {
-                self.queue.insert((launch.nominal.max(launch.decided_at), *arrival, id));
+            State::Waiting { launch } => {
+                self.queue.insert((launch.nominal.max(launch.decided_at), entry.arrival, id));
                 self.deadlines.insert((entry.start_before, id));
             }
             State::Starting { .. } | State::Running { .. } => self.busy += 1,
@@ -419,8 +454,8 @@ impl Journal {
 
     fn unindex(&mut self, id: ExecutionId, entry: &Entry) {
         match &entry.state {
-            State::Waiting { launch, arrival } => {
-                self.queue.remove(&(launch.nominal.max(launch.decided_at), *arrival, id));
+            State::Waiting { launch } => {
+                self.queue.remove(&(launch.nominal.max(launch.decided_at), entry.arrival, id));
                 self.deadlines.remove(&(entry.start_before, id));
             }
             State::Starting { .. } | State::Running { .. } => self.busy -= 1,
@@ -439,7 +474,18 @@ impl Journal {
 
 impl Entry {
     fn new(execution: ExecutionRef, start_before: Time, state: State) -> Entry {
-        Entry { execution, start_before, state, confirmed: false, stop: false }
+        let (place, arrival) = (Place::Runner, 0);
+        Entry { execution, start_before, place, arrival, state, confirmed: false, stop: false }
+    }
+
+    /// Whether this runner, which does not tell of it, is the one that would have started it.
+    fn is_unheard_of(&self, runner: RunnerId) -> bool {
+        self.place == Place::Runner
+            && matches!(self.state, State::Starting { runner: asked, .. } if asked == runner)
+    }
+
+    fn accepted(&self, launch: &Arc<Launch>) -> Record {
+        Record::Accepted(launch.clone(), self.place)
     }
 
     fn started_at(&self) -> Time {

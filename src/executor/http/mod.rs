@@ -22,6 +22,7 @@ use super::{Answer, Executor, ExecutorError, Task, Work};
 use clients::Clients;
 use dkron_core::execution::Verdict;
 use dkron_core::job::Words;
+use dkron_core::journal::Place;
 use settings::Settings;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub struct Http {
 impl Executor for Http {
     fn name(&self) -> &'static str {
         "http"
+    }
+
+    fn place(&self) -> Place {
+        Place::Agent
     }
 
     fn validate(&self, config: &Words) -> Result<(), ExecutorError> {

@@ -24,6 +24,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dkron_core::duration::parse_duration;
 use dkron_core::job::Words;
+use dkron_core::journal::Place;
 use dkron_core::time::Span;
 use dkron_wire::supervisor::Spawn;
 
@@ -36,6 +37,10 @@ pub struct Shell;
 impl Executor for Shell {
     fn name(&self) -> &'static str {
         "shell"
+    }
+
+    fn place(&self) -> Place {
+        Place::Runner
     }
 
     fn validate(&self, config: &Words) -> Result<(), ExecutorError> {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// One warning of a kind in this time; the next says how many there were.
@@ -67,7 +68,7 @@ impl Refusal {
 #[derive(Debug, Default)]
 pub struct Counts {
     taken: AtomicU64,
-    refused: [AtomicU64; KINDS],
+    refused: watch::Sender<[u64; KINDS]>,
     warned: Mutex<[Option<(Instant, u64)>; KINDS]>,
 }
 
@@ -79,7 +80,13 @@ impl Counts {
 
     /// Datagrams that were dropped for this reason.
     pub fn refused(&self, refusal: Refusal) -> u64 {
-        self.refused[refusal as usize].load(Ordering::Relaxed)
+        self.refused.borrow()[refusal as usize]
+    }
+
+    /// Waits until so many were dropped for this reason.
+    pub async fn until_refused(&self, refusal: Refusal, count: u64) {
+        // The sender is in `self`: it cannot end while somebody waits.
+        let _ = self.refused.subscribe().wait_for(|refused| refused[refusal as usize] >= count).await;
     }
 
     pub(super) fn take(&self) {
@@ -88,7 +95,8 @@ impl Counts {
 
     /// Counts a dropped datagram, and warns if there was no such warning lately.
     pub(super) fn refuse(&self, refusal: Refusal, address: SocketAddr, now: Instant) {
-        let total = self.refused[refusal as usize].fetch_add(1, Ordering::Relaxed) + 1;
+        self.refused.send_modify(|refused| refused[refusal as usize] += 1);
+        let total = self.refused(refusal);
         let Some(count) = self.is_due(refusal, total, now) else { return };
         let reason = refusal.reason();
         tracing::warn!(%address, reason, count, "gossip datagrams were dropped; this is the last one's address");

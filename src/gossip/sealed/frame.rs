@@ -90,7 +90,7 @@ fn open_body<'k>(
         refusal = Refusal::Damaged;
         let Some(opening) = key.sealing(salt) else { continue };
         body.copy_from_slice(&came);
-        if let Ok(opened) = opening.open_in_place(nonce(number), Aad::from(&*head), body) {
+        if let Ok(opened) = opening.open_in_place(nonce(number), Aad::from(head), body) {
             return Ok(opened.len());
         }
     }

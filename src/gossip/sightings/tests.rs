@@ -1,6 +1,7 @@
 //! Processes come, fall silent, leave and return; the roster says what that means.
 
 use super::*;
+use std::slice;
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIMES: Times = Times {
@@ -76,7 +77,7 @@ fn failed(name: &str) -> Option<(Liveness, String)> {
 fn a_silent_server_is_failed_and_alive_again_when_it_returns_at_another_address() {
     let mut watched = Watched::new();
     let first = process(OTHER, 1);
-    assert_eq!(watched.hear(&[first.clone()]), alive("1"));
+    assert_eq!(watched.hear(slice::from_ref(&first)), alive("1"));
     assert_eq!(watched.hear(&[dead(first.clone())]), failed("1"));
     assert_eq!(watched.hear(&[dead(first.clone()), dead(process(OTHER, 2))]), failed("2"));
     assert_eq!(watched.hear(&[dead(first.clone()), process(OTHER, 2)]), alive("2"));

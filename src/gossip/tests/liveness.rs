@@ -39,8 +39,7 @@ async fn a_server_that_leaves_is_left_at_once_and_stays_so() {
     let gone = servers.pop().expect("a server");
     timeout(NEVER, gone.leave()).await.expect("in time").expect("it leaves");
     for server in &servers {
-        let roster = server.roster();
-        assert_eq!(liveness(&roster.borrow(), 3), Some(Liveness::Left));
+        sees(server, 3, Liveness::Left).await;
     }
     assert_eq!(liveness(&gone.roster().borrow(), 3), Some(Liveness::Left));
     gone.stop().await;

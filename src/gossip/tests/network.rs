@@ -32,6 +32,11 @@ impl Network {
         Network(Arc::new(Mutex::new(Wires { ports: BTreeMap::new(), random: seed, lost_in_hundred })))
     }
 
+    /// From now on it loses so many.
+    pub(in crate::gossip) fn lose(&self, lost_in_hundred: u64) {
+        self.0.lock().expect("no test panics in here").lost_in_hundred = lost_in_hundred;
+    }
+
     /// A port at this address; an earlier one there is cut off.
     pub(in crate::gossip) fn port(&self, own: SocketAddr) -> Port {
         let (sender, receiver) = mpsc::channel(WAITING);

@@ -5,7 +5,9 @@
 //! between other writes: the marker that hides them is written first, so that it may end at any time.
 
 use super::keys::{self, Slot};
+use crate::lock;
 use crate::raft::error::Error;
+use crate::telemetry::counters;
 use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
@@ -24,8 +26,6 @@ const QUEUE: usize = 1_024;
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Entries deleted between two rounds: about a millisecond.
 const DELETE_SLICE: u64 = 256;
-/// How long the end waits for readers.
-const READERS_WAIT_MS: u64 = 1_000;
 
 /// Called once the write is on the disk, or failed.
 pub(crate) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -95,35 +95,30 @@ pub(crate) struct DiskEnd {
 }
 
 impl DiskEnd {
-    /// Waits until everything queued is written, and a moment for readers that are about to go, so that the
+    /// Waits until everything queued is written, and a while for readers that are about to go, so that the
     /// directory can be opened again at once. Blocks.
     pub(crate) fn close(self) {
         drop(self.queue.blocking_send(Write::Stop));
         if self.thread.0.join().is_err() {
             tracing::error!("the log's writer panicked");
         }
-        for _ in 0..READERS_WAIT_MS {
-            if is_free(&self.path.join("db")) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+        if !matches!(lock::wait_until_free(&self.path.join("db")), Ok(true)) {
+            tracing::debug!("somebody still reads the log");
         }
-        tracing::debug!("somebody still reads the log");
     }
 }
 
 impl Disk {
-    /// Opens or creates the database in `path`, with its files and folders on the disk.
-    pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
-        Disk::open_with(path, |force| force)
-    }
-
-    /// The same with something around the forcing of bytes to the disk: a test makes it fail.
+    /// Opens or creates the database in `path`, with its files and folders on the disk, and with something around
+    /// the forcing of bytes to it.
     pub(crate) fn open_with(
         path: &Path,
         around: impl FnOnce(Force) -> Force,
     ) -> Result<(Disk, DiskThread), Error> {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
+        let file = path.join("db");
+        // sled asks once for the lock on its file; whether it is had in the end sled says.
+        lock::wait_until_free(&file).map_err(Error::file(&file, "waiting for the lock"))?;
         let database = sled::Config::default()
             .path(path)
             .segment_size(SEGMENT_BYTES)
@@ -131,7 +126,6 @@ impl Disk {
             .flush_every_ms(None)
             .open()
             .map_err(Error::database(path))?;
-        let file = path.join("db");
         let second = File::options().write(true).open(&file).map_err(Error::file(&file, "opening"))?;
         second.sync_all().map_err(Error::file(&file, "syncing"))?;
         sync_folder(path)?;
@@ -141,6 +135,7 @@ impl Disk {
         let flushed = database.clone();
         let force: Force = Box::new(move || {
             flushed.flush().map_err(io::Error::other)?;
+            counters::LOG_SYNCS.add(1);
             second.sync_data()
         });
         let (queue, writes) = mpsc::channel(QUEUE);
@@ -157,6 +152,12 @@ impl Disk {
             .spawn(move || writer.run(writes))
             .map_err(Error::file(path, "starting the writer"))?;
         Ok((Disk { database, queue, path: path.into() }, DiskThread(thread)))
+    }
+
+    /// The same with nothing around it.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path) -> Result<(Disk, DiskThread), Error> {
+        Disk::open_with(path, |force| force)
     }
 
     /// Queues a write; waits only while the queue is full.
@@ -206,12 +207,6 @@ impl Disk {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Whether nobody has the file locked, as sled does while it has it open.
-fn is_free(file: &Path) -> bool {
-    let Ok(handle) = File::open(file) else { return true };
-    rustix::fs::flock(&handle, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// Forces a folder's list of names to the disk.
@@ -316,6 +311,7 @@ impl Writer {
     /// One batch, one flush, one sync, then the answers.
     fn finish(&mut self, round: Round) {
         if round.changed && self.failed.is_none() {
+            counters::LOG_BYTES.add(round.bytes as u64);
             if let Err(error) = self.database.apply_batch(round.batch) {
                 self.fail(&error.to_string());
             } else if !round.waiting.is_empty()

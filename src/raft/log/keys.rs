@@ -10,6 +10,8 @@ pub(crate) enum Slot {
     Identity,
     /// What it has promised before its cluster was formed.
     Promise,
+    /// Which clusters it never serves.
+    Forsworn,
     /// The last vote.
     Vote,
     /// The last committed log id known, possibly a little old.
@@ -24,6 +26,7 @@ impl Slot {
         match self {
             Slot::Identity => b"aidentity",
             Slot::Promise => b"apromise",
+            Slot::Forsworn => b"aforsworn",
             Slot::Vote => b"avote",
             Slot::Committed => b"acommitted",
             Slot::Purged => b"apurged",
@@ -35,6 +38,7 @@ impl Slot {
         match self {
             Slot::Identity => "identity record",
             Slot::Promise => "promise",
+            Slot::Forsworn => "list of forsworn clusters",
             Slot::Vote => "vote",
             Slot::Committed => "commit mark",
             Slot::Purged => "purge mark",

@@ -65,8 +65,10 @@ struct Exchange {
     stamp: Stamp,
     addresses: Addresses,
     /// The open lines, each with the address that it goes to. Three for every server ever met.
-    lines: Mutex<BTreeMap<(NodeId, Line), (Arc<str>, Channel)>>,
+    lines: Mutex<Lines>,
 }
+
+type Lines = BTreeMap<(NodeId, Line), (Arc<str>, Channel)>;
 
 /// The way to one peer.
 pub(crate) struct Link {

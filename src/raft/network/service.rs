@@ -2,6 +2,7 @@
 //! consensus sees anything of it.
 
 use super::MESSAGE_BYTES_MAX;
+use crate::clock;
 use crate::raft::codec;
 use crate::raft::error::Error;
 use crate::raft::machine::Machine;
@@ -17,7 +18,8 @@ use dkron_wire::consensus::service::{
 use dkron_wire::consensus::{self as wire, Appended};
 use futures::{Stream, StreamExt};
 use openraft::raft::{
-    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError, TransferLeaderRequest,
+    AppendEntriesRequest, AppendEntriesResponse, StreamAppendError, StreamAppendResult, TransferLeaderError,
+    TransferLeaderRequest,
 };
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -82,8 +84,9 @@ impl<M: Machine> Consensus for Calls<M> {
             Some((request, input))
         });
         let hang_up = own.hang_up.clone().cancelled_owned();
-        let answers = own.consensus.stream_append(input).map(|answer| match answer {
-            Ok(answer) => Ok(wire::appended_to_wire(&appended(answer))),
+        let raft = own.clone();
+        let answers = own.consensus.stream_append(input).map(move |answer| match answer {
+            Ok(answer) => Ok(wire::appended_to_wire(&note(&raft, appended(answer)))),
             Err(fatal) => Err(Status::unavailable(fatal.to_string())),
         });
         let last = futures::stream::once(refusal).filter_map(async |refusal| refusal.ok().map(Err));
@@ -98,19 +101,29 @@ impl<M: Machine> Consensus for Calls<M> {
         let request = entries(own, message)?;
         let (vote, previous) = (request.vote, request.prev_log_id);
         let is_heartbeat = request.entries.is_empty();
+        let last = request.entries.last().map(|entry| entry.log_id).or(previous);
         let mut written = std::pin::pin!(own.consensus.append_entries(request));
         let follows = own.consensus.with_raft_state(move |state| *state.vote_ref() == vote);
         let answer = tokio::select! {
             biased;
             answer = &mut written => answer,
             Ok(true) = follows, if is_heartbeat => {
-                let matching = Appended::Matching(previous.map(codec::log_id_to_wire));
+                let matching = note(own, Appended::Matching(previous.map(codec::log_id_to_wire)));
                 return Ok(Response::new(wire::appended_to_wire(&matching)));
             }
             else => written.await,
         };
         let answer = answer.map_err(|fatal| Status::unavailable(fatal.to_string()))?;
-        let answer = appended(answer.into_stream_result(previous, previous));
+        let answer = match answer {
+            AppendEntriesResponse::Success => Ok(last),
+            AppendEntriesResponse::PartialSuccess(matching) => Ok(matching),
+            AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote)),
+            AppendEntriesResponse::Conflict => match previous {
+                Some(previous) => Err(StreamAppendError::Conflict(previous)),
+                None => return Err(Status::internal("nothing can contradict the beginning of the log")),
+            },
+        };
+        let answer = note(own, appended(answer));
         Ok(Response::new(wire::appended_to_wire(&answer)))
     }
 
@@ -241,13 +254,10 @@ fn entries<M: Machine>(
     let append = wire::append(message).map_err(unreadable)?;
     let entries = append.entries.into_iter().map(|entry| codec::entry_from_wire(own.stamp, entry));
     let entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
-    let mut next = append.previous.map_or(0, |id| id.index + 1);
-    for entry in &entries {
-        if entry.log_id.index != next {
-            let said = format!("entry {} comes where entry {next} is due", entry.log_id.index);
-            return Err(Status::invalid_argument(said));
-        }
-        next += 1;
+    let first = append.previous.map_or(0, |id| id.index + 1);
+    if let Some((due, entry)) = (first..).zip(&entries).find(|(due, entry)| entry.log_id.index != *due) {
+        let said = format!("entry {} comes where entry {due} is due", entry.log_id.index);
+        return Err(Status::invalid_argument(said));
     }
     Ok(AppendEntriesRequest {
         vote: codec::vote_from_wire(append.vote),
@@ -255,6 +265,14 @@ fn entries<M: Machine>(
         leader_commit: append.committed.map(codec::log_id_from_wire),
         entries,
     })
+}
+
+/// Remembers when a leader was heard that this server follows.
+fn note<M: Machine>(own: &Inner<M>, answer: Appended) -> Appended {
+    if matches!(answer, Appended::Matching(_)) {
+        *own.heard() = Some(clock::monotonic());
+    }
+    answer
 }
 
 fn appended(answer: StreamAppendResult<Types>) -> Appended {

@@ -58,7 +58,7 @@ impl SnapshotFile {
     /// How far its state is.
     pub(crate) fn mark(&self) -> Mark {
         let meta = self.meta();
-        Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), bytes: 0 }
+        Mark { applied: meta.last_log_id, membership: meta.last_membership.clone().into(), ..Mark::default() }
     }
 
     /// The same file under another name.

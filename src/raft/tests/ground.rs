@@ -5,11 +5,16 @@ use crate::raft::{Error, Raft, open};
 use dkron_core::bootstrap::Promise;
 use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
+use std::collections::BTreeSet;
 
-fn promise(cluster: ClusterId, own: NodeId) -> Promise {
-    let incarnation = Incarnation(1);
-    let founder = Founding { cluster, incarnation, default_zone: "UTC".into(), zone_data: "2026a".into() };
-    Promise { cluster, initialiser: NodeId(2), set: [own, NodeId(2)].into(), founder, withdrawn: false }
+fn promise(set: BTreeSet<NodeId>) -> Promise {
+    let founder = Founding {
+        cluster: ClusterId(7),
+        incarnation: Incarnation(1),
+        default_zone: "UTC".into(),
+        zone_data: "2026a".into(),
+    };
+    Promise { cluster: ClusterId(7), initialiser: NodeId(2), set, founder, withdrawn: false }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +23,7 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
     let ground = open(folder.path(), None).await.expect("opened");
     let own = ground.identity();
     assert_eq!((own.stamp, ground.promise()), (None, None));
-    let promise = promise(ClusterId(7), own.server);
+    let promise = promise([own.server, NodeId(2)].into());
     ground.promises().set(Some(promise.clone())).await.expect("promised");
     ground.close().await.expect("closed");
 
@@ -33,16 +38,22 @@ async fn a_directory_keeps_its_id_its_promise_and_its_cluster() {
 
     let ground = open(folder.path(), None).await.expect("opened again");
     assert_eq!((ground.identity().stamp, ground.promise()), (Some(right), Some(&promise)));
+    let promises = ground.promises();
+    promises.forswear(ClusterId(3)).await.expect("forsworn");
+    promises.forswear(ClusterId(4)).await.expect("forsworn");
+    drop(promises);
+    ground.close().await.expect("closed");
+    let ground = open(folder.path(), None).await.expect("opened again");
+    assert_eq!(ground.forsworn(), &[ClusterId(3), ClusterId(4)].into());
+    assert!(ground.is_blank().expect("read"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promise_is_taken_back_and_without_a_cluster_nothing_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let ground = open(folder.path(), None).await.expect("opened");
-    let promises = ground.promises();
-    promises.set(Some(promise(ClusterId(7), NodeId(1)))).await.expect("promised");
-    promises.set(None).await.expect("taken back");
-    drop(promises);
+    ground.promises().set(Some(promise([NodeId(2)].into()))).await.expect("promised");
+    ground.promises().set(None).await.expect("taken back");
     ground.close().await.expect("closed");
     let ground = open(folder.path(), None).await.expect("opened again");
     assert_eq!(ground.promise(), None);

@@ -13,6 +13,8 @@ use std::time::Duration;
 const CHILD: &str = "DKRON_TEST_RAFT_CHILD";
 const ROUNDS: u32 = 24;
 const WRITERS: u128 = 16;
+/// How long a child may take until its first write, on a busy machine.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
 
 /// Not a test of its own: the child's life, until it is killed. It prints each request that was acknowledged.
 #[test]
@@ -53,10 +55,13 @@ fn run_and_kill(folder: &Path, first: u128, after: Duration) -> Vec<u128> {
         .spawn()
         .expect("a child");
     let output = BufReader::new(child.stdout.take().expect("its output"));
+    let (first_seen, seen) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
         let lines = output.lines().map_while(Result::ok);
-        lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok()).collect::<Vec<u128>>()
+        let requests = lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
+        requests.inspect(|_| first_seen.send(()).unwrap_or_default()).collect::<Vec<u128>>()
     });
+    seen.recv_timeout(FIRST_WAIT).expect("the child writes");
     std::thread::sleep(after);
     child.kill().expect("killed");
     child.wait().expect("reaped");
@@ -69,7 +74,7 @@ fn what_a_killed_process_acknowledged_is_there_afterwards() {
     let mut acknowledged = HashSet::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for round in 0..ROUNDS {
-        let after = Duration::from_millis(120 + u64::from(round * 37 % 200));
+        let after = Duration::from_millis(u64::from(round * 37 % 200));
         acknowledged.extend(run_and_kill(folder.path(), u128::from(round) << 64, after));
         runtime.block_on(async {
             let raft = start(folder.path()).await.expect("started after the kill");

@@ -5,6 +5,7 @@ mod ground;
 mod kill;
 mod ledger;
 mod restart;
+mod several;
 mod suite;
 
 use super::machine::{Digest, Effects, Machine, Turn};

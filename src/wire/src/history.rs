@@ -4,10 +4,10 @@
 //! from the nominal time, because a fleet keeps hundreds of millions of rows.
 
 use crate::commands::numbered;
-use crate::delivery::{execution_of, origin_from_parts, origin_to_parts};
 use crate::error::WireError;
 use crate::generated::history::v1 as proto;
 use crate::generated::history::v1::row::Row;
+use crate::launch::{execution_of, origin_from_parts, origin_to_parts};
 use crate::wide;
 use bytes::Bytes;
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};

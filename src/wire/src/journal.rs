@@ -2,13 +2,11 @@
 
 use crate::error::WireError;
 use crate::generated::journal::v1 as proto;
+use crate::launch::{execution_from_proto, execution_to_proto, launch_from_proto, launch_to_proto};
 use crate::supervisor::{id_bytes, outcome_to_proto, process, read_id, required_outcome};
-use bytes::Bytes;
-use dkron_core::delivery::Launch;
-use dkron_core::ids::{
-    ClusterId, ExecutionRef, Incarnation, JobUid, JournalId, OccurrenceRef, Origin, Stamp,
-};
-use dkron_core::journal::Record;
+use crate::wide;
+use dkron_core::ids::{ClusterId, Incarnation, JournalId, RunnerId, Stamp};
+use dkron_core::journal::{Place, Record};
 use dkron_core::time::Time;
 use prost::Message;
 use std::sync::Arc;
@@ -28,10 +26,10 @@ pub struct Header {
 
 /// The header's bytes.
 pub fn encode_header(header: &Header) -> Vec<u8> {
-    let wide = |id: u128| Bytes::copy_from_slice(&id.to_be_bytes());
-    let cluster = header.stamp.map(|stamp| wide(stamp.cluster.0));
+    let cluster = header.stamp.map(|stamp| wide::bytes(stamp.cluster.0));
     let incarnation = header.stamp.map_or(0, |stamp| stamp.incarnation.0);
-    proto::Header { format: FORMAT, cluster, journal: wide(header.journal.0), incarnation }.encode_to_vec()
+    let journal = wide::bytes(header.journal.0);
+    proto::Header { format: FORMAT, cluster, journal, incarnation }.encode_to_vec()
 }
 
 /// The header in these bytes.
@@ -40,11 +38,11 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
     if header.format == 0 || header.format > FORMAT {
         return Err(WireError::UnknownFormat { what: "agent journal", found: header.format, known: FORMAT });
     }
-    let cluster = header.cluster.map(|bytes| read_id(&bytes)).transpose()?;
+    let cluster = header.cluster.map(|bytes| wide::read(&bytes, "cluster")).transpose()?;
     let incarnation = Incarnation(header.incarnation);
     Ok(Header {
-        stamp: cluster.map(|id| Stamp { cluster: ClusterId(id.0), incarnation }),
-        journal: JournalId(read_id(&header.journal)?.0),
+        stamp: cluster.map(|id| Stamp { cluster: ClusterId(id), incarnation }),
+        journal: JournalId(wide::read(&header.journal, "journal")?),
     })
 }
 
@@ -52,8 +50,14 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
 pub fn encode_record(record: &Record) -> Vec<u8> {
     use proto::record::Record as Kind;
     let kind = match record {
-        Record::Accepted(launch) => Kind::Accepted(launch_to_proto(launch)),
-        Record::Starting { id } => Kind::Starting(id_bytes(*id)),
+        Record::Accepted(launch, place) => Kind::Accepted(proto::Accepted {
+            launch: Some(launch_to_proto(launch)),
+            inside: *place == Place::Agent,
+        }),
+        Record::Starting { id, runner } => {
+            Kind::Starting(proto::Starting { id: id_bytes(*id), runner: wide::bytes(runner.0) })
+        }
+        Record::Unstarted { id } => Kind::Unstarted(id_bytes(*id)),
         Record::Started { id, at, process } => Kind::Started(proto::Started {
             id: id_bytes(*id),
             at: at.nanos(),
@@ -81,8 +85,16 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, WireError> {
     use proto::record::Record as Kind;
     let record = proto::Record::decode(bytes).map_err(malformed)?;
     Ok(match record.record.ok_or(WireError::Missing { field: "record" })? {
-        Kind::Accepted(launch) => Record::Accepted(Arc::new(launch_from_proto(&launch)?)),
-        Kind::Starting(id) => Record::Starting { id: read_id(&id)? },
+        Kind::Accepted(accepted) => {
+            let launch = accepted.launch.ok_or(WireError::Missing { field: "launch" })?;
+            let place = if accepted.inside { Place::Agent } else { Place::Runner };
+            Record::Accepted(Arc::new(launch_from_proto(launch)?), place)
+        }
+        Kind::Starting(starting) => Record::Starting {
+            id: read_id(&starting.id)?,
+            runner: RunnerId(wide::read(&starting.runner, "runner")?),
+        },
+        Kind::Unstarted(id) => Record::Unstarted { id: read_id(&id)? },
         Kind::Started(started) => Record::Started {
             id: read_id(&started.id)?,
             at: Time::from_nanos(started.at),
@@ -90,7 +102,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, WireError> {
         },
         Kind::Finished(finished) => Record::Finished {
             id: read_id(&finished.id)?,
-            execution: required_execution(finished.execution)?,
+            execution: execution_from_proto(finished.execution)?,
             start_before: Time::from_nanos(finished.start_before),
             outcome: Arc::new(required_outcome(finished.outcome)?),
         },
@@ -99,60 +111,9 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, WireError> {
         }
         Kind::Forbidden(forbidden) => Record::Forbidden {
             id: read_id(&forbidden.id)?,
-            execution: required_execution(forbidden.execution)?,
+            execution: execution_from_proto(forbidden.execution)?,
             at: Time::from_nanos(forbidden.at),
         },
-    })
-}
-
-fn launch_to_proto(launch: &Launch) -> proto::Launch {
-    let wide = |id: u128| Bytes::copy_from_slice(&id.to_be_bytes());
-    let (origin, cause) = launch.origin.parts();
-    proto::Launch {
-        execution: Some(execution_to_proto(launch.execution)),
-        id: id_bytes(launch.id),
-        job: wide(launch.job.0),
-        job_name: launch.job_name.to_string(),
-        origin: u32::from(origin),
-        cause: wide(cause),
-        nominal: launch.nominal.nanos(),
-        decided_at: launch.decided_at.nanos(),
-        journal: wide(launch.journal.0),
-        start_before: launch.start_before.nanos(),
-        definition: Bytes::copy_from_slice(&launch.definition),
-    }
-}
-
-fn launch_from_proto(launch: &proto::Launch) -> Result<Launch, WireError> {
-    let cause = read_id(&launch.cause)?.0;
-    let origin = u8::try_from(launch.origin).ok().and_then(|kind| Origin::from_parts(kind, cause));
-    let number = u64::from(launch.origin);
-    Ok(Launch {
-        execution: required_execution(launch.execution)?,
-        id: read_id(&launch.id)?,
-        job: JobUid(read_id(&launch.job)?.0),
-        job_name: launch.job_name.as_str().into(),
-        origin: origin.ok_or(WireError::UnknownNumber { field: "origin", number })?,
-        nominal: Time::from_nanos(launch.nominal),
-        decided_at: Time::from_nanos(launch.decided_at),
-        journal: JournalId(read_id(&launch.journal)?.0),
-        start_before: Time::from_nanos(launch.start_before),
-        definition: launch.definition.as_ref().into(),
-    })
-}
-
-fn execution_to_proto(execution: ExecutionRef) -> proto::Execution {
-    let ExecutionRef { occurrence: OccurrenceRef { index, position }, ordinal, attempt } = execution;
-    proto::Execution { index, position, ordinal: u32::from(ordinal), attempt: u32::from(attempt) }
-}
-
-fn required_execution(execution: Option<proto::Execution>) -> Result<ExecutionRef, WireError> {
-    let execution = execution.ok_or(WireError::Missing { field: "execution" })?;
-    let small = |number: u32, field| u16::try_from(number).map_err(|_| WireError::Range { field });
-    Ok(ExecutionRef {
-        occurrence: OccurrenceRef { index: execution.index, position: execution.position },
-        ordinal: small(execution.ordinal, "ordinal")?,
-        attempt: small(execution.attempt, "attempt")?,
     })
 }
 
@@ -163,9 +124,9 @@ fn malformed(error: prost::DecodeError) -> WireError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dkron_core::delivery::Launch;
     use dkron_core::execution::{Outcome, Verdict};
-    use dkron_core::ids::ExecutionId;
-    use dkron_core::ids::RequestId;
+    use dkron_core::ids::{ExecutionId, ExecutionRef, JobUid, OccurrenceRef, Origin, RequestId};
     use dkron_core::journal::Process;
 
     #[test]
@@ -212,8 +173,10 @@ mod tests {
         });
         let at = Time::from_seconds(5);
         for record in [
-            Record::Accepted(Arc::new(launch)),
-            Record::Starting { id },
+            Record::Accepted(Arc::new(launch.clone()), Place::Runner),
+            Record::Accepted(Arc::new(launch), Place::Agent),
+            Record::Starting { id, runner: RunnerId(9) },
+            Record::Unstarted { id },
             Record::Started { id, at, process: Some(Process { pid: 1, start_ticks: 2 }) },
             Record::Started { id, at, process: None },
             Record::Finished { id, execution, start_before: at, outcome },

@@ -16,6 +16,7 @@ mod generated;
 pub mod gossip;
 pub mod history;
 pub mod journal;
+mod launch;
 mod numbers;
 pub mod raft;
 mod registration;

@@ -7,10 +7,10 @@ use crate::commands::{
     counters_from_proto, counters_to_proto, founding_from_proto, founding_to_proto, numbered, put_from_proto,
     put_to_proto,
 };
-use crate::delivery::{origin_from_parts, origin_to_parts};
 use crate::error::WireError;
 use crate::generated::state::v1 as proto;
 use crate::generated::state::v1::record::Record as Wire;
+use crate::launch::{origin_from_parts, origin_to_parts};
 use crate::{definition, registration, reply, wide};
 use bytes::Bytes;
 use dkron_core::command::Counters;

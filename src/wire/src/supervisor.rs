@@ -5,9 +5,10 @@
 
 use crate::error::WireError;
 use crate::generated::supervisor::v1 as proto;
+use crate::wide;
 use bytes::Bytes;
 use dkron_core::execution::{Outcome, Verdict};
-use dkron_core::ids::ExecutionId;
+use dkron_core::ids::{ExecutionId, RunnerId};
 use dkron_core::journal::Process;
 use dkron_core::time::{Span, Time};
 use prost::Message;
@@ -78,6 +79,8 @@ pub enum FromSupervisor {
     Welcome {
         /// The supervisor's process.
         pid: u32,
+        /// Its life: another number, however often a process number comes again.
+        runner: RunnerId,
     },
     /// It runs.
     Began {
@@ -142,7 +145,9 @@ pub fn decode_to_supervisor(bytes: &[u8]) -> Result<ToSupervisor, WireError> {
 pub fn encode_from_supervisor(message: &FromSupervisor) -> Vec<u8> {
     use proto::from_supervisor::Message as Kind;
     let kind = match message {
-        FromSupervisor::Welcome { pid } => Kind::Welcome(proto::Welcome { protocol: PROTOCOL, pid: *pid }),
+        FromSupervisor::Welcome { pid, runner } => {
+            Kind::Welcome(proto::Welcome { protocol: PROTOCOL, pid: *pid, runner: wide::bytes(runner.0) })
+        }
         FromSupervisor::Began { id, at, process } => Kind::Began(proto::Began {
             id: id_bytes(*id),
             at: at.nanos(),
@@ -165,7 +170,10 @@ pub fn decode_from_supervisor(bytes: &[u8]) -> Result<FromSupervisor, WireError>
     use proto::from_supervisor::Message as Kind;
     let message = proto::FromSupervisor::decode(bytes).map_err(malformed)?;
     Ok(match message.message.ok_or(WireError::Missing { field: "message" })? {
-        Kind::Welcome(welcome) => FromSupervisor::Welcome { pid: welcome.pid },
+        Kind::Welcome(welcome) => {
+            let runner = RunnerId(wide::read(&welcome.runner, "welcome.runner")?);
+            FromSupervisor::Welcome { pid: welcome.pid, runner }
+        }
         Kind::Began(began) => FromSupervisor::Began {
             id: read_id(&began.id)?,
             at: Time::from_nanos(began.at),
@@ -224,13 +232,11 @@ pub(crate) fn process(pid: u32, start_ticks: u64) -> Option<Process> {
 }
 
 pub(crate) fn id_bytes(id: ExecutionId) -> Bytes {
-    Bytes::copy_from_slice(&id.0.to_be_bytes())
+    wide::bytes(id.0)
 }
 
 pub(crate) fn read_id(bytes: &[u8]) -> Result<ExecutionId, WireError> {
-    let exact: Result<[u8; 16], _> = bytes.try_into();
-    let exact = exact.map_err(|_| WireError::Length { field: "id", found: bytes.len() as u64 })?;
-    Ok(ExecutionId(u128::from_be_bytes(exact)))
+    wide::read(bytes, "id").map(ExecutionId)
 }
 
 fn spawn_to_proto(spawn: &Spawn) -> proto::Spawn {
@@ -329,7 +335,7 @@ mod tests {
         };
         let process = Some(Process { pid: 1, start_ticks: 2 });
         for message in [
-            FromSupervisor::Welcome { pid: 3 },
+            FromSupervisor::Welcome { pid: 3, runner: RunnerId(4) },
             FromSupervisor::Began { id, at: Time::from_seconds(1), process },
             FromSupervisor::Began { id, at: Time::EPOCH, process: None },
             FromSupervisor::Ended { id, outcome: outcome.clone() },

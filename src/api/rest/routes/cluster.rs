@@ -6,12 +6,12 @@ use crate::api::rest::go_json::Json;
 use crate::api::rest::member_json::{MemberStatus, MemberView, encode_leader, encode_members};
 use crate::api::rest::replies::{encode_health, encode_is_leader, encode_paused};
 use crate::api::rest::status_json::{StatusView, encode_status};
-use crate::app::cluster::gone;
+use crate::app::cluster::{Member, gone};
+use crate::telemetry::counters;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dkron_core::command::Scope;
-use dkron_core::state::record::NodeRecord;
 
 pub(super) async fn status(State(door): State<Door>, query: Query) -> Answer {
     let members = door.app.members().await?;
@@ -30,31 +30,25 @@ pub(super) async fn status(State(door): State<Door>, query: Query) -> Answer {
 
 pub(super) async fn members(State(door): State<Door>, query: Query) -> Answer {
     let members = door.app.members().await?;
-    let ids: Vec<String> = members.iter().map(|member| member.registration.node.to_string()).collect();
-    let views = members.iter().zip(&ids).map(|(member, id)| view(member, id));
-    Ok(listed(members.len(), encode_members(views, query.pretty())))
+    Ok(listed(members.len(), encode_members(members.iter().map(view), query.pretty())))
 }
 
 pub(super) async fn leader(State(door): State<Door>, query: Query) -> Answer {
     match door.app.leader().await? {
-        Some(leader) => {
-            let id = leader.registration.node.to_string();
-            Ok(json(StatusCode::OK, encode_leader(&view(&leader, &id), query.pretty())))
-        }
+        Some(leader) => Ok(json(StatusCode::OK, encode_leader(&view(&leader), query.pretty()))),
         // As Dkron: clients take this for "no leader".
         None => Ok((StatusCode::INTERNAL_SERVER_ERROR, "null").into_response()),
     }
 }
 
-fn view<'a>(member: &'a NodeRecord, id: &'a str) -> MemberView<'a> {
-    let registration = &member.registration;
-    let (address, port) = registration.address.rsplit_once(':').unwrap_or((&registration.address, "0"));
+pub(super) fn view(member: &Member) -> MemberView<'_> {
+    let (address, port) = member.address.rsplit_once(':').unwrap_or((&member.address, "0"));
     MemberView {
-        id,
-        name: &registration.name,
+        id: member.id,
+        name: &member.name,
         address: address.trim_matches(['[', ']']),
         port: port.parse().unwrap_or(0),
-        tags: &registration.tags,
+        tags: &member.tags,
         status: MemberStatus::of(member.liveness),
     }
 }
@@ -101,6 +95,12 @@ fn held(held: bool, pretty: bool) -> Vec<u8> {
 /// As Dkron: the process answers.
 pub(super) async fn health() -> Response {
     json(StatusCode::OK, encode_health())
+}
+
+/// What is counted, as Prometheus reads it.
+pub(super) async fn metrics() -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, counters::exposition()).into_response()
 }
 
 /// The process is alive and its state can be read.

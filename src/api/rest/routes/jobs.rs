@@ -203,7 +203,11 @@ fn view<'a>(shown: &'a Shown, dependents: &'a [String]) -> JobView<'a> {
 }
 
 fn answer(status: StatusCode, shown: &Shown, pretty: bool) -> Response {
-    tagged(json(status, encode(shown, pretty)), shown.revision)
+    let mut response = tagged(json(status, encode(shown, pretty)), shown.revision);
+    if let Ok(uid) = HeaderValue::from_str(&shown.uid.to_string()) {
+        response.headers_mut().insert(HeaderName::from_static("dkron-job-uid"), uid);
+    }
+    response
 }
 
 /// A job as it is, as `GET` gives it.

@@ -67,6 +67,7 @@ pub fn router(door: Door) -> Router {
         .route("/health", get(cluster::health))
         .route("/livez", get(cluster::live))
         .route("/readyz", get(cluster::ready))
+        .route("/metrics", get(cluster::metrics))
         .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
         .nest("/v1", v1)
         .fallback(any(guard::not_found))

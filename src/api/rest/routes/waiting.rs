@@ -1,11 +1,12 @@
 //! The routes of a server that belongs to no cluster yet: it says that it lives, whom it sees, and what it waits
 //! for; everything else is refused with the reasons.
 
+use super::cluster::view;
 use super::guard;
 use super::query::Query;
 use super::{Answer, json, listed};
 use crate::api::rest::go_json::Json;
-use crate::api::rest::member_json::{MemberStatus, MemberView, encode_members};
+use crate::api::rest::member_json::encode_members;
 use crate::api::rest::replies::{encode_health, encode_is_leader};
 use crate::api::status::Problem;
 use crate::app::waiting::Waiting;
@@ -14,7 +15,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use dkron_core::roster::Sighting;
 
 /// The routes until [`super::router`] takes over.
 pub fn waiting_router(waiting: Waiting) -> Router {
@@ -42,24 +42,8 @@ async fn ready(State(waiting): State<Waiting>) -> Response {
 }
 
 async fn members(State(waiting): State<Waiting>, query: Query) -> Answer {
-    let roster = waiting.roster();
-    let ids: Vec<String> = roster.servers.keys().map(ToString::to_string).collect();
-    let views = roster.servers.values().zip(&ids).map(|(sighting, id)| view(sighting, id));
-    Ok(listed(roster.servers.len(), encode_members(views, query.pretty())))
-}
-
-/// A server as gossip shows it.
-pub(super) fn view<'a>(sighting: &'a Sighting, id: &'a str) -> MemberView<'a> {
-    let server = &sighting.server;
-    let (address, port) = server.gossip.rsplit_once(':').unwrap_or((&server.gossip, "0"));
-    MemberView {
-        id,
-        name: &server.name,
-        address: address.trim_matches(['[', ']']),
-        port: port.parse().unwrap_or(0),
-        tags: &server.tags,
-        status: MemberStatus::of(sighting.liveness),
-    }
+    let members = waiting.members();
+    Ok(listed(members.len(), encode_members(members.iter().map(view), query.pretty())))
 }
 
 async fn refuse(State(waiting): State<Waiting>) -> Problem {

@@ -7,7 +7,7 @@ use crate::roster::Roster;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The memory of one process. Only what is in `stored` and `stage` outlives it.
+/// The memory of one process. Only what is in `stored`, `forsworn` and `stage` outlives it.
 #[derive(Clone, Debug)]
 pub struct Forming {
     pub(super) own: Own,
@@ -16,6 +16,12 @@ pub struct Forming {
     pub(super) stored: Option<Promise>,
     /// What is on its way there.
     pub(super) storing: Option<Option<Promise>>,
+    /// Clusters that it never serves, as its disk says.
+    pub(super) forsworn: BTreeSet<ClusterId>,
+    /// The same on its way there.
+    pub(super) forswearing: BTreeSet<ClusterId>,
+    /// Whether a person wants the promise to be cleared.
+    pub(super) reset: bool,
     /// Whether the log is being initialised.
     pub(super) founding: bool,
     /// The cluster that is being joined.
@@ -72,6 +78,9 @@ impl Forming {
             stage,
             stored,
             storing: None,
+            forsworn: BTreeSet::new(),
+            forswearing: BTreeSet::new(),
+            reset: false,
             founding: false,
             joining: None,
             dead: BTreeSet::new(),
@@ -85,6 +94,11 @@ impl Forming {
             not_before: now,
             failures: 0,
         }
+    }
+
+    /// The same, with the clusters that its disk says it never serves.
+    pub fn with_forsworn(self, forsworn: BTreeSet<ClusterId>) -> Forming {
+        Forming { forsworn, ..self }
     }
 
     /// How far the server has come.
@@ -109,6 +123,12 @@ impl Forming {
         }
     }
 
+    /// It is on disk that the server never serves this cluster.
+    pub fn on_forsworn(&mut self, cluster: ClusterId) {
+        self.forswearing.remove(&cluster);
+        self.forsworn.insert(cluster);
+    }
+
     /// The own log was initialised with the set of the own promise, durably.
     pub fn on_initialised(&mut self) {
         self.founding = false;
@@ -124,17 +144,19 @@ impl Forming {
         self.stage = Stage::Founded(stamp);
     }
 
-    /// Answers a question. If the answer is to wait for a promise to be stored, it comes with it.
-    pub fn on_hello(&mut self, hello: &Hello) -> (Answer, Option<Promise>) {
+    /// Answers a question. A cluster that comes with the answer is to be forsworn, as by [`Step::Forswear`]; the
+    /// answer needs not wait for it, the next one will say so.
+    pub fn on_hello(&mut self, hello: &Hello) -> (Answer, Option<ClusterId>) {
         let answer = Answer {
             stamp: self.stage.stamp(),
             founded: matches!(self.stage, Stage::Founded(_)),
             expect: self.own.expect,
             relation: hello.about.as_ref().map_or(Relation::None, |promise| self.relation(promise.cluster)),
         };
-        let drawn_in = hello.about.as_ref().filter(|promise| self.is_drawn_in(promise)).cloned();
-        self.storing = drawn_in.clone().map(Some).or(self.storing.take());
-        (answer, drawn_in)
+        let asked = hello.about.as_ref().filter(|promise| self.is_drawn_in(promise));
+        let forsworn = asked.map(|promise| promise.cluster);
+        self.forswearing.extend(forsworn);
+        (answer, forsworn)
     }
 
     fn relation(&self, cluster: ClusterId) -> Relation {
@@ -142,23 +164,25 @@ impl Forming {
         match (self.stage, &self.stored) {
             (Stage::Founded(stamp), _) if is_of(stamp) => Relation::Founded,
             (Stage::Initialised(stamp), _) if is_of(stamp) => Relation::Initialised,
+            (Stage::Initialised(_) | Stage::Founded(_), _) => Relation::Withdrawn,
             (_, Some(promise)) if promise.cluster == cluster && promise.withdrawn => Relation::Withdrawn,
             (_, Some(promise)) if promise.cluster == cluster => Relation::Holds,
             _ if self.dead.contains(&cluster) => Relation::Dead,
+            _ if self.forsworn.contains(&cluster) => Relation::Withdrawn,
             _ => Relation::None,
         }
     }
 
-    /// A member that withdrew is bound until enough others did; one that was never asked could still be, and
-    /// joins the withdrawal.
+    /// A member that withdrew is bound until enough others did. One that does not hold the promise, because it was
+    /// never asked or is free again, could still be asked for it, and forswears it.
     fn is_drawn_in(&self, theirs: &Promise) -> bool {
         theirs.withdrawn
             && self.stage == Stage::Empty
             && self.is_idle()
-            && self.stored.is_none()
+            && self.relation(theirs.cluster) == Relation::None
+            && !self.forswearing.contains(&theirs.cluster)
             && theirs.initialiser != self.own.id
             && theirs.set.contains(&self.own.id)
-            && !self.dead.contains(&theirs.cluster)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -205,14 +229,14 @@ impl Forming {
             Some(held) if held.withdrawn => return Some(Refusal::Withdrawn),
             Some(held) if held == request => return None,
             Some(_) => return Some(Refusal::Malformed),
+            None if self.is_forsworn(request.cluster) => return Some(Refusal::Withdrawn),
             None => {}
         }
         let in_order = request.set.first() == Some(&request.initialiser)
             && request.initialiser != self.own.id
             && request.set.contains(&self.own.id)
             && request.founder.cluster == request.cluster
-            && !request.withdrawn
-            && !self.dead.contains(&request.cluster);
+            && !request.withdrawn;
         if !in_order {
             return Some(Refusal::Malformed);
         }
@@ -237,6 +261,10 @@ impl Forming {
         }
     }
 
+    fn is_forsworn(&self, cluster: ClusterId) -> bool {
+        [&self.dead, &self.forsworn, &self.forswearing].iter().any(|all| all.contains(&cluster))
+    }
+
     /// The initialiser gives a cluster up. True if the promise is to be cleared from the disk; then
     /// [`Forming::on_stored`].
     pub fn on_abort(&mut self, from: NodeId, cluster: ClusterId) -> bool {
@@ -249,8 +277,14 @@ impl Forming {
         clears
     }
 
+    /// A person, who knows that too many disks of the promised set are lost, resets the promise: the next
+    /// step forswears and clears it.
+    pub fn on_reset(&mut self) {
+        self.reset = self.stored.is_some();
+    }
+
     /// Whether a message of the log's protocol with this stamp is to be taken.
-    pub fn on_message(&self, stamp: Stamp) -> Service {
+    pub fn on_message(&mut self, stamp: Stamp) -> Service {
         if let Some(own) = self.stage.stamp() {
             return if own == stamp { Service::Serve } else { Service::Refuse };
         }
@@ -259,6 +293,7 @@ impl Forming {
         }
         match &self.stored {
             Some(promise) if promise.stamp() == stamp && !promise.withdrawn && self.is_idle() => {
+                self.founding = true;
                 Service::FoundFirst(promise.clone())
             }
             _ => Service::Refuse,

@@ -4,7 +4,7 @@
 //! and exact set), promises it to itself, and asks each of the others for the same promise. All N promises are on
 //! disk before it initialises, and whoever has promised one set serves no other: two sets that share a server
 //! never both form. A promise ends in one of four ways: its cluster is formed; its initialiser, which then has
-//! never initialised, gives it up; so many members have withdrawn, on disk and for ever, that no quorum of
+//! never initialised, gives it up; so many members have forsworn it, on disk and for ever, that no quorum of
 //! it can come to be; an operator resets it. Names, addresses and clocks decide nothing.
 //!
 //! The caller carries out [`Step`]s in order and says what came of them. What it stores, it stores before it
@@ -119,7 +119,7 @@ pub enum Relation {
     None,
     /// It has promised.
     Holds,
-    /// It has withdrawn.
+    /// It has withdrawn or forsworn it, or belongs to another: it never serves this one before it is founded.
     Withdrawn,
     /// It knows that no quorum of it can ever come to be.
     Dead,
@@ -156,11 +156,11 @@ impl Relation {
 pub enum Refusal {
     /// It expects another number of servers.
     Expect(u32),
-    /// It is of another region, or the set is not what its initialiser may ask for.
+    /// The set is not what its initialiser may ask this server for.
     Malformed,
     /// It belongs to, or sees, a formed cluster.
     Formed(Stamp),
-    /// It has withdrawn from this very cluster.
+    /// It has withdrawn from this very cluster, or forsworn it.
     Withdrawn,
     /// It has promised another one.
     Promised {
@@ -185,6 +185,9 @@ impl Refusal {
 pub enum Step {
     /// Put this promise on disk, or none in its place; then say [`Forming::on_stored`].
     Store(Option<Promise>),
+    /// Note on disk, for as long as the server belongs to no founded cluster, that it never serves this one; then
+    /// say [`Forming::on_forsworn`].
+    Forswear(ClusterId),
     /// Ask this server; its answer goes to [`Forming::on_answer`] together with the question.
     Hello(NodeId, Hello),
     /// Ask this server for its promise; its verdict goes to [`Forming::on_verdict`].
@@ -275,6 +278,14 @@ pub enum Warning {
         initialiser: NodeId,
         /// Of which cluster.
         cluster: ClusterId,
+    },
+    /// The own log is initialised, and no quorum of the set founds its cluster: if too many disks of it are lost,
+    /// a person must set the data of those that are left aside.
+    NoQuorum {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// Who does not answer or has withdrawn.
+        missing: BTreeSet<NodeId>,
     },
     /// The cluster of the own promise lives, and the own log of it is gone.
     LostLog(ClusterId),

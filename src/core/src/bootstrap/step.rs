@@ -23,7 +23,7 @@ impl Forming {
         let (steps, wait) = match (self.storing.is_some(), self.stage) {
             (true, _) => (Vec::new(), Wait::Storing),
             (false, Stage::Founded(stamp)) => (self.settle(), Wait::Formed(stamp)),
-            (false, Stage::Initialised(stamp)) => self.watch(stamp, now),
+            (false, Stage::Initialised(stamp)) => self.watch(stamp, now, &mut warnings),
             (false, Stage::Empty) => self.enter(&view, draft, now, &mut warnings),
         };
         warnings.sort();
@@ -42,6 +42,7 @@ impl Forming {
             told.into_iter().map(|(peer, cluster)| Step::Abort(peer, cluster)).collect();
         let (next, wait) = match self.stored.clone() {
             Some(promise) if self.founding => (vec![Step::Found(promise)], Wait::Founding),
+            Some(promise) if std::mem::take(&mut self.reset) => self.forswear(&promise),
             Some(promise) if promise.initialiser == self.own.id => self.lead(promise, view, now, warnings),
             Some(promise) if promise.withdrawn => self.unbind(promise, now, warnings),
             Some(promise) => self.follow(promise, now, warnings),
@@ -188,7 +189,7 @@ impl Forming {
     fn unbind(&mut self, promise: Promise, now: Time, warnings: &mut Vec<Warning>) -> Next {
         let withdrawn = self.relations().filter(|(_, relation)| *relation == Relation::Withdrawn).count();
         if self.is_void(&promise) || 1 + withdrawn >= promise.deadly() {
-            return (vec![self.release(&promise)], Wait::Storing);
+            return self.forswear(&promise);
         }
         if let Some(next) = self.admitted(&promise) {
             return next;
@@ -208,9 +209,16 @@ impl Forming {
 
     /// Whether it was given up by its initialiser, or is known to be dead by one of its members.
     fn is_void(&self, promise: &Promise) -> bool {
+        let gives_up = |relation| matches!(relation, Relation::None | Relation::Withdrawn);
         self.relations().any(|(peer, relation)| {
-            relation == Relation::Dead || (peer == promise.initialiser && relation == Relation::None)
+            relation == Relation::Dead || (peer == promise.initialiser && gives_up(relation))
         })
+    }
+
+    /// Who counted the own withdrawal may count on it for ever, also when the promise is gone and forgotten.
+    fn forswear(&mut self, promise: &Promise) -> Next {
+        self.forswearing.insert(promise.cluster);
+        (vec![Step::Forswear(promise.cluster), self.release(promise)], Wait::Storing)
     }
 
     fn release(&mut self, promise: &Promise) -> Step {
@@ -220,13 +228,22 @@ impl Forming {
 
     /// The own log is initialised and nothing is agreed upon: most likely a matter of milliseconds. But if too
     /// many members serve the cluster no more, it never will be.
-    fn watch(&mut self, stamp: Stamp, now: Time) -> Next {
+    fn watch(&mut self, stamp: Stamp, now: Time, warnings: &mut Vec<Warning>) -> Next {
         let Some(promise) = self.stored.clone() else { return (Vec::new(), Wait::Quorum(stamp)) };
         let gone = |relation| matches!(relation, Relation::None | Relation::Withdrawn | Relation::Dead);
+        let others = self.others(&promise);
+        let fresh = now - limits::ATTEMPT_FOR;
+        let serves = |id: &NodeId| {
+            self.answers.get(id).is_some_and(|(at, answer)| *at >= fresh && !gone(answer.relation))
+        };
+        let missing: BTreeSet<NodeId> = others.iter().filter(|id| !serves(id)).copied().collect();
+        if now - self.since >= limits::WITHDRAW_AFTER && missing.len() >= promise.deadly() {
+            warnings.push(Warning::NoQuorum { cluster: promise.cluster, missing });
+        }
         if self.relations().filter(|(_, relation)| gone(*relation)).count() >= promise.deadly() {
             return (vec![Step::SetAside(promise.cluster)], Wait::Quorum(stamp));
         }
-        (self.hellos(self.others(&promise), now), Wait::Quorum(stamp))
+        (self.hellos(others, now), Wait::Quorum(stamp))
     }
 
     fn relations(&self) -> impl Iterator<Item = (NodeId, Relation)> {

@@ -219,10 +219,44 @@ fn members_whose_initialiser_is_gone_withdraw_and_are_free_once_no_quorum_can_be
     });
     let hello = hello.expect("a question to the third");
     let (answer, drawn_in) = third.on_hello(&hello);
-    assert_eq!((answer.relation, drawn_in), (Relation::None, hello.about.clone()));
-    third.on_stored(late);
+    assert_eq!((answer.relation, drawn_in), (Relation::None, Some(promise.cluster)));
+    assert_eq!(third.on_promise_request(promise, &three(3)), Verdict::Refused(Refusal::Withdrawn));
+    third.on_forsworn(promise.cluster);
     let (answer, _) = third.on_hello(&hello);
     assert_eq!(answer.relation, Relation::Withdrawn);
     second.on_answer(id(3), &hello, answer, late);
-    assert_eq!(second.step(&three(2), &draft(8), late).steps, [Step::Store(None)]);
+    let plan = second.step(&three(2), &draft(8), late);
+    assert_eq!(plan.steps, [Step::Forswear(promise.cluster), Step::Store(None)]);
+    let mut restarted = Forming::new(own(2, 3), Stage::Empty, None, late);
+    restarted = restarted.with_forsworn(BTreeSet::from([promise.cluster]));
+    assert_eq!(restarted.on_promise_request(promise, &three(2)), Verdict::Refused(Refusal::Withdrawn));
+}
+
+#[test]
+fn a_person_frees_a_server_whose_set_is_lost() {
+    let mut first = leading();
+    let plan = first.step(&three(1), &draft(8), at(2));
+    let Step::Ask(_, promise) = &plan.steps[0] else { panic!("{plan:?}") };
+    let mut second = Forming::new(own(2, 3), Stage::Empty, Some(promise.clone()), at(0));
+    second.on_reset();
+    let plan = second.step(&three(2), &draft(8), at(3));
+    assert_eq!(plan.steps, [Step::Forswear(promise.cluster), Step::Store(None)]);
+}
+
+#[test]
+fn a_log_that_no_quorum_can_found_is_set_aside() {
+    let mut first = leading();
+    let promise = first.promise().cloned().expect("its own");
+    [2, 3].iter().for_each(|number| first.on_verdict(id(*number), promise.cluster, Ok(())));
+    assert_eq!(first.step(&three(1), &draft(8), at(2)).steps, [Step::Found(promise.clone())]);
+    let early = Hello { from: id(1), about: Some(promise.clone()), initialised: false };
+    first.on_initialised();
+    let withdrawn = Answer { relation: Relation::Withdrawn, ..Answer::default() };
+    first.on_answer(id(2), &early, withdrawn, at(3));
+    let hello = Hello { initialised: true, ..early };
+    first.on_answer(id(3), &hello, withdrawn, at(3));
+    let asks = |step: &Step| matches!(step, Step::Hello(..));
+    assert!(first.step(&three(1), &draft(8), at(4)).steps.iter().all(asks), "one of three is not enough");
+    first.on_answer(id(2), &hello, withdrawn, at(4));
+    assert_eq!(first.step(&three(1), &draft(8), at(5)).steps, [Step::SetAside(promise.cluster)]);
 }

@@ -67,6 +67,12 @@ impl fmt::Display for Warning {
                 "server {initialiser}, to which this one has promised to form cluster {cluster}, is silent: start \
                  it again with its data directory"
             ),
+            Warning::NoQuorum { cluster, missing } => write!(
+                formatter,
+                "cluster {cluster} was never founded and waits for servers {}: if too many of their disks are lost, \
+                 set the data directories of the others aside and start anew",
+                list(missing)
+            ),
             Warning::LostLog(cluster) => write!(
                 formatter,
                 "the log of cluster {cluster} is gone from this server, which helped to form it: set its data \

@@ -3,7 +3,7 @@
 use crate::command::Report;
 use crate::delivery::Launch;
 use crate::execution::Outcome;
-use crate::ids::{ExecutionId, ExecutionRef, JournalId};
+use crate::ids::{ExecutionId, ExecutionRef, JournalId, RunnerId};
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -11,9 +11,16 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Record {
     /// A launch is taken: from here on an outcome is owed.
-    Accepted(Arc<Launch>),
-    /// It is about to be started. After a crash: started or not, never again.
+    Accepted(Arc<Launch>, Place),
+    /// It is about to be started. After a crash: started or not.
     Starting {
+        /// The execution.
+        id: ExecutionId,
+        /// The runner that is attached: the only one that can know.
+        runner: RunnerId,
+    },
+    /// Its runner has never heard of it, and never will by what was said so far: it waits again.
+    Unstarted {
         /// The execution.
         id: ExecutionId,
     },
@@ -55,6 +62,15 @@ pub enum Record {
     },
 }
 
+/// Where an execution runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// At the runner, which outlives the agent and remembers.
+    Runner,
+    /// In the agent, with which it ends.
+    Agent,
+}
+
 /// A process beyond doubt: process numbers are used again, start times are not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Process {
@@ -67,8 +83,8 @@ pub struct Process {
 /// What happens to an agent.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A server wants this run.
-    Launch(Launch),
+    /// A server wants this run, here.
+    Launch(Launch, Place),
     /// A server wants this ended, or never begun.
     Cancel {
         /// The small name, for the report.
@@ -96,8 +112,9 @@ pub enum Input {
     },
     /// The runner is gone: nothing can be started, nothing is known of what runs.
     Detached,
-    /// The runner is there and has, since `Detached`, told of everything that it runs or ran.
-    Attached,
+    /// This runner is there. It has heard all that was said to it on earlier connections, as far as it will ever
+    /// hear it, and then, since `Detached`, told of everything that it runs, or ran and was not released from.
+    Attached(RunnerId),
     /// Time passed.
     Tick,
 }
@@ -122,7 +139,14 @@ pub enum Action {
         report: Report,
     },
     /// Start it, if [`Journal::may_start`] still says so.
-    Start(Arc<Launch>),
+    Start {
+        /// The execution.
+        launch: Arc<Launch>,
+        /// Where.
+        place: Place,
+        /// Which of its turns this is.
+        turn: u64,
+    },
     /// End it.
     Stop {
         /// The execution.

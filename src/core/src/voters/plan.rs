@@ -106,7 +106,7 @@ impl Planner<'_> {
             self.watch.silent_since(*old)?;
             let name = name_of(self.situation, *old, lost);
             let (new, heir) = members.iter().find(|(new, member)| {
-                let heirs = *new != old && name_of(self.situation, **new, member) == name;
+                let heirs = *new != old && !name.is_empty() && name_of(self.situation, **new, member) == name;
                 heirs && may_vote(self.situation, **new, self.now)
             })?;
             match (lost.voter, heir.voter) {

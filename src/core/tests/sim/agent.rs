@@ -7,8 +7,8 @@ use crate::mutants::Mutant;
 use crate::world::{Phase, World};
 use dkron_core::command::{Event as Happened, Report};
 use dkron_core::execution::{Outcome, Verdict};
-use dkron_core::ids::{BootId, ExecutionId, JournalId, NodeId};
-use dkron_core::journal::{Action, Effects, Input, Journal, Record};
+use dkron_core::ids::{BootId, ExecutionId, JournalId, NodeId, RunnerId};
+use dkron_core::journal::{Action, Effects, Input, Journal, Place, Record};
 use dkron_core::node::Registration;
 use dkron_core::time::{Span, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,7 +43,17 @@ pub(crate) struct Agent {
 #[derive(Default)]
 pub(crate) struct Supervisor {
     pub(crate) life: u64,
+    /// What an agent said to it and it has not read: this outlives the agent.
+    unread: VecDeque<Order>,
+    /// It reads nothing before this instant.
+    stalled_until: Time,
     children: BTreeMap<ExecutionId, Child>,
+}
+
+enum Order {
+    Start(ExecutionId),
+    Stop(ExecutionId),
+    Release(ExecutionId),
 }
 
 enum Child {
@@ -141,11 +151,13 @@ impl World {
         self.after(1_000, Event::AgentBeats { agent, life });
     }
 
-    /// The supervisor tells of everything that it runs or ran.
+    /// The supervisor reads all that was said to it before, then tells of everything that it runs or ran.
     fn attach(&mut self, agent: usize) {
+        let hears = !self.has(Mutant::SupervisorListsBeforeHearing);
+        while hears && self.read_order(agent) {}
         let at = &self.agents[agent];
         let shown = at.clock.shows(self.now);
-        let told: Vec<Input> = at
+        let known: Vec<Input> = at
             .supervisor
             .children
             .iter()
@@ -155,10 +167,12 @@ impl World {
                 Child::Ended(outcome) => Input::Ended { id: *id, outcome: outcome.clone() },
             })
             .collect();
-        for input in told {
+        let life = if self.has(Mutant::SupervisorTakenForTheOneBefore) { 0 } else { at.supervisor.life };
+        let runner = RunnerId(u128::from(life));
+        for input in known {
             self.agent_step(agent, input);
         }
-        self.agent_step(agent, Input::Attached);
+        self.agent_step(agent, Input::Attached(runner));
     }
 
     fn agent_step(&mut self, agent: usize, input: Input) {
@@ -168,7 +182,7 @@ impl World {
         let Some(journal) = &mut at.journal else { return };
         let mut effects = journal.step(shown, input);
         for action in &effects.actions {
-            if let Action::Start(launch) = action {
+            if let Action::Start { launch, .. } = action {
                 self.checks.may_start(launch.id, shown);
             }
         }
@@ -237,17 +251,14 @@ impl World {
         for action in actions {
             match action {
                 Action::Report { id, report } => reports.push((id, report)),
-                Action::Start(launch) => {
-                    let holds = self.agents[agent]
-                        .journal
-                        .as_ref()
-                        .is_some_and(|journal| journal.may_start(launch.id));
-                    if holds {
-                        self.tell_to_start(agent, launch.id);
+                Action::Start { launch, turn, .. } => {
+                    let journal = self.agents[agent].journal.as_ref();
+                    if journal.is_some_and(|journal| journal.may_start(launch.id, turn)) {
+                        self.order(agent, Order::Start(launch.id));
                     }
                 }
-                Action::Stop { id } => self.stop(agent, id),
-                Action::Release { id } => drop(self.agents[agent].supervisor.children.remove(&id)),
+                Action::Stop { id } => self.order(agent, Order::Stop(id)),
+                Action::Release { id } => self.order(agent, Order::Release(id)),
                 Action::Remark(_) => {}
             }
         }
@@ -272,9 +283,46 @@ impl World {
         self.send(Peer::Agent(agent), Peer::Server(self.agents[agent].home), message);
     }
 
-    fn tell_to_start(&mut self, agent: usize, id: ExecutionId) {
+    /// Says something to the supervisor, which reads it soon, or not so soon.
+    fn order(&mut self, agent: usize, order: Order) {
+        let stalls = self.phase == Phase::Storm && self.chance.per_mille(30);
+        let stalled_until = self.now + Span::from_millis(self.chance.between(0, 3_000));
         let supervisor = &mut self.agents[agent].supervisor;
-        if supervisor.children.contains_key(&id) && !self.settings.mutant.is_some_and(Mutant::is_of_agent) {
+        if stalls {
+            supervisor.stalled_until = stalled_until;
+        }
+        supervisor.unread.push_back(order);
+        let supervisor = supervisor.life;
+        let micros = self.chance.between(10, 500);
+        self.after(micros, Event::SupervisorReads { agent, supervisor });
+    }
+
+    pub(crate) fn supervisor_reads(&mut self, agent: usize, supervisor: u64) {
+        let at = &self.agents[agent].supervisor;
+        if at.life == supervisor && self.now < at.stalled_until {
+            self.at(at.stalled_until, Event::SupervisorReads { agent, supervisor });
+        } else if at.life == supervisor {
+            self.read_order(agent);
+        }
+    }
+
+    /// The supervisor does what was said first; false if it has read everything.
+    fn read_order(&mut self, agent: usize) -> bool {
+        let supervisor = &mut self.agents[agent].supervisor;
+        let Some(order) = supervisor.unread.pop_front() else { return false };
+        match order {
+            Order::Start(id) => self.told_to_start(agent, id),
+            Order::Stop(id) => self.stop(agent, id),
+            Order::Release(id) => drop(supervisor.children.remove(&id)),
+        }
+        true
+    }
+
+    fn told_to_start(&mut self, agent: usize, id: ExecutionId) {
+        let supervisor = &mut self.agents[agent].supervisor;
+        // The real one answers a second order with what it knows; but nobody may give one.
+        let known = supervisor.children.contains_key(&id);
+        if known && !self.settings.mutant.is_some_and(Mutant::is_of_agent) {
             return self.checks.fail(6, format!("the supervisor is told twice to start {id}"));
         }
         supervisor.children.insert(id, Child::Told);
@@ -420,9 +468,9 @@ impl World {
             launch.journal = self.agents[agent].journal_id;
         }
         let known = !self.agents[agent].launched.insert(id);
-        self.agent_step(agent, Input::Launch(launch));
+        self.agent_step(agent, Input::Launch(launch, Place::Runner));
         if known && self.has(Mutant::DoubledLaunchRunsTwice) {
-            self.tell_to_start(agent, id);
+            self.order(agent, Order::Start(id));
         }
     }
 
@@ -430,10 +478,14 @@ impl World {
     pub(crate) fn crash_agent(&mut self, agent: usize, crash: Crash) {
         self.trace.note(self.now, &(agent, crash));
         let durable = self.chance.below(self.agents[agent].steps.len() as u64 + 1) as usize;
+        let unread = self.agents[agent].supervisor.unread.len();
+        let sent = unread - self.chance.below(unread as u64 + 1) as usize;
         let at = &mut self.agents[agent];
         for effects in at.steps.drain(..).take(durable) {
             at.disk.extend(effects.records);
         }
+        // What was not read was in the socket, or still in the agent's own memory.
+        at.supervisor.unread.truncate(sent);
         at.alive = false;
         at.life += 1;
         at.journal = None;
@@ -461,6 +513,8 @@ impl World {
         let now = self.now;
         let supervisor = &mut self.agents[agent].supervisor;
         supervisor.life += 1;
+        supervisor.unread.clear();
+        supervisor.stalled_until = Time::EPOCH;
         for (id, child) in std::mem::take(&mut supervisor.children) {
             if matches!(child, Child::Runs) {
                 self.checks.ended(id, now, None);
@@ -468,10 +522,13 @@ impl World {
         }
     }
 
-    /// The supervisor dies while the agent lives: the agent starts another and attaches to it.
+    /// The connection breaks while both live, or because the supervisor dies: the agent starts another one, and
+    /// attaches to what is there.
     pub(crate) fn supervisor_fails(&mut self, agent: usize) {
         if self.agents[agent].alive {
-            self.kill_supervisor(agent);
+            if self.chance.per_mille(600) {
+                self.kill_supervisor(agent);
+            }
             self.agent_step(agent, Input::Detached);
             self.attach(agent);
         }

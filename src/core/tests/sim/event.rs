@@ -117,6 +117,11 @@ pub(crate) enum Event {
     AgentStarts {
         agent: usize,
     },
+    /// It reads the next of what an agent said to it.
+    SupervisorReads {
+        agent: usize,
+        supervisor: u64,
+    },
     Spawn {
         agent: usize,
         supervisor: u64,

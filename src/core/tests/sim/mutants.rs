@@ -51,10 +51,14 @@ pub(crate) enum Mutant {
     AgentIgnoresTheNominalTime,
     /// An agent takes work that is meant for an earlier journal.
     AgentTakesForeignJournals,
+    /// A supervisor tells what it knows before it has read what an earlier agent said.
+    SupervisorListsBeforeHearing,
+    /// A supervisor calls itself as the one before it.
+    SupervisorTakenForTheOneBefore,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 16] = [
+    pub(crate) const ALL: [Mutant; 18] = [
         Mutant::StaleDecisionIsTaken,
         Mutant::DispatchBeforeCommit,
         Mutant::SpoolDropsAnEntry,
@@ -71,6 +75,8 @@ impl Mutant {
         Mutant::OutcomeOfAnotherAttempt,
         Mutant::AgentIgnoresTheNominalTime,
         Mutant::AgentTakesForeignJournals,
+        Mutant::SupervisorListsBeforeHearing,
+        Mutant::SupervisorTakenForTheOneBefore,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
@@ -90,6 +96,8 @@ impl Mutant {
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
             Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
             Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5"],
+            Mutant::SupervisorListsBeforeHearing => &["invariant 5", "invariant 6"],
+            Mutant::SupervisorTakenForTheOneBefore => &["invariant 5"],
         }
     }
 

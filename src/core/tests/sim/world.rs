@@ -147,6 +147,7 @@ impl World {
             Event::AgentBeats { agent, life } => self.agent_beats(agent, life),
             Event::AgentDies { agent, life } => self.agent_is_killed(agent, life),
             Event::AgentStarts { agent } => self.agent_starts(agent),
+            Event::SupervisorReads { agent, supervisor } => self.supervisor_reads(agent, supervisor),
             Event::Spawn { agent, supervisor, id } => self.spawn(agent, supervisor, id),
             Event::Exit { agent, supervisor, id, killed } => self.exit(agent, supervisor, id, killed),
             Event::Wish => self.wish(),

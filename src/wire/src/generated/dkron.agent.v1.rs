@@ -30,7 +30,7 @@ pub mod to_agent {
         #[prost(message, tag = "1")]
         Welcome(super::Welcome),
         #[prost(message, tag = "2")]
-        Launch(super::Launch),
+        Launch(super::super::super::launch::v1::Launch),
         #[prost(message, tag = "3")]
         Cancel(super::Cancel),
         #[prost(message, tag = "4")]
@@ -105,47 +105,10 @@ pub struct Server {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Left {}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Execution {
-    #[prost(uint64, tag = "1")]
-    pub index: u64,
-    #[prost(uint32, tag = "2")]
-    pub position: u32,
-    #[prost(uint32, tag = "3")]
-    pub ordinal: u32,
-    #[prost(uint32, tag = "4")]
-    pub attempt: u32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Launch {
-    #[prost(message, optional, tag = "1")]
-    pub execution: ::core::option::Option<Execution>,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub id: ::prost::bytes::Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub job: ::prost::bytes::Bytes,
-    #[prost(string, tag = "4")]
-    pub job_name: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "5")]
-    pub origin: u32,
-    /// Of an origin that has one.
-    #[prost(bytes = "bytes", optional, tag = "6")]
-    pub cause: ::core::option::Option<::prost::bytes::Bytes>,
-    #[prost(sfixed64, tag = "7")]
-    pub nominal: i64,
-    #[prost(sfixed64, tag = "8")]
-    pub decided_at: i64,
-    #[prost(bytes = "bytes", tag = "9")]
-    pub journal: ::prost::bytes::Bytes,
-    #[prost(sfixed64, tag = "10")]
-    pub start_before: i64,
-    #[prost(bytes = "bytes", tag = "11")]
-    pub definition: ::prost::bytes::Bytes,
-}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
     #[prost(message, optional, tag = "1")]
-    pub execution: ::core::option::Option<Execution>,
+    pub execution: ::core::option::Option<super::super::launch::v1::Execution>,
     #[prost(bytes = "bytes", tag = "2")]
     pub id: ::prost::bytes::Bytes,
 }

@@ -15,7 +15,7 @@ pub struct Header {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Record {
-    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub record: ::core::option::Option<record::Record>,
 }
 /// Nested message and enum types in `Record`.
@@ -23,9 +23,9 @@ pub mod record {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Record {
         #[prost(message, tag = "1")]
-        Accepted(super::Launch),
-        #[prost(bytes, tag = "2")]
-        Starting(::prost::bytes::Bytes),
+        Accepted(super::Accepted),
+        #[prost(message, tag = "2")]
+        Starting(super::Starting),
         #[prost(message, tag = "3")]
         Started(super::Started),
         #[prost(message, tag = "4")]
@@ -34,7 +34,25 @@ pub mod record {
         Settled(super::Settled),
         #[prost(message, tag = "6")]
         Forbidden(super::Forbidden),
+        #[prost(bytes, tag = "7")]
+        Unstarted(::prost::bytes::Bytes),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Accepted {
+    #[prost(message, optional, tag = "1")]
+    pub launch: ::core::option::Option<super::super::launch::v1::Launch>,
+    /// In the agent itself, with which it ends.
+    #[prost(bool, tag = "2")]
+    pub inside: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Starting {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    /// The supervisor that is told, if it is told.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub runner: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Started {
@@ -53,7 +71,7 @@ pub struct Finished {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]
-    pub execution: ::core::option::Option<Execution>,
+    pub execution: ::core::option::Option<super::super::launch::v1::Execution>,
     #[prost(sfixed64, tag = "3")]
     pub start_before: i64,
     #[prost(message, optional, tag = "4")]
@@ -71,44 +89,7 @@ pub struct Forbidden {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]
-    pub execution: ::core::option::Option<Execution>,
+    pub execution: ::core::option::Option<super::super::launch::v1::Execution>,
     #[prost(sfixed64, tag = "3")]
     pub at: i64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Execution {
-    #[prost(uint64, tag = "1")]
-    pub index: u64,
-    #[prost(uint32, tag = "2")]
-    pub position: u32,
-    #[prost(uint32, tag = "3")]
-    pub ordinal: u32,
-    #[prost(uint32, tag = "4")]
-    pub attempt: u32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Launch {
-    #[prost(message, optional, tag = "1")]
-    pub execution: ::core::option::Option<Execution>,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub id: ::prost::bytes::Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    pub job: ::prost::bytes::Bytes,
-    #[prost(string, tag = "4")]
-    pub job_name: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "5")]
-    pub origin: u32,
-    /// Of an origin that has one.
-    #[prost(bytes = "bytes", tag = "6")]
-    pub cause: ::prost::bytes::Bytes,
-    #[prost(sfixed64, tag = "7")]
-    pub nominal: i64,
-    #[prost(sfixed64, tag = "8")]
-    pub decided_at: i64,
-    #[prost(bytes = "bytes", tag = "9")]
-    pub journal: ::prost::bytes::Bytes,
-    #[prost(sfixed64, tag = "10")]
-    pub start_before: i64,
-    #[prost(bytes = "bytes", tag = "11")]
-    pub definition: ::prost::bytes::Bytes,
 }

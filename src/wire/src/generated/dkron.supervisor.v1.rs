@@ -42,7 +42,9 @@ pub mod from_supervisor {
         Listed(super::Listed),
     }
 }
-/// The first message of a connection; answered by welcome, a began or ended for everything known, and listed.
+/// The first message of a connection. Before it answers, the supervisor has read to its end what came on earlier
+/// connections, and reads them no more; then it says welcome, a began or ended for everything known, and listed.
+/// So what is not in the list was never started, and never will be by what was said before.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Hello {
     #[prost(uint32, tag = "1")]
@@ -99,12 +101,15 @@ pub struct Forget {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Welcome {
     #[prost(uint32, tag = "1")]
     pub protocol: u32,
     #[prost(uint32, tag = "2")]
     pub pid: u32,
+    /// One life of a supervisor.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub runner: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Began {

@@ -4,6 +4,7 @@
 
 mod any_between;
 mod any_of;
+mod consensus;
 mod golden;
 mod gossip;
 mod hostile;

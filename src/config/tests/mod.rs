@@ -1,19 +1,48 @@
 //! What settings mean, on machines made for the purpose.
 
+mod effects;
+mod sources;
+
 use super::*;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 fn machine(variables: &[(&str, &str)], private: Option<[u8; 4]>) -> Surroundings {
+    machine_with_files(variables, private, &[])
+}
+
+fn machine_with_files(
+    variables: &[(&str, &str)],
+    private: Option<[u8; 4]>,
+    files: &[(&str, &str)],
+) -> Surroundings {
+    let files: HashMap<PathBuf, String> =
+        files.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
     let variables: HashMap<String, String> =
         variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     Surroundings {
         variable: Box::new(move |name| variables.get(name).cloned()),
         host_name: Box::new(|| "box".to_owned()),
-        private_address: Box::new(move || private.map(Ipv4Addr::from)),
+        interfaces: Box::new(move || interfaces(private)),
         address_of: Box::new(|name| (name == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))),
         local_zone: Box::new(|| None),
+        read_file: Box::new(move |path| {
+            files.get(path).cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+        }),
     }
+}
+
+/// Loopback, and a private address where there is one.
+fn interfaces(private: Option<[u8; 4]>) -> Vec<InterfaceAddress> {
+    let one = |name: &str, ip: [u8; 4], loopback| InterfaceAddress {
+        name: name.to_owned(),
+        ip: IpAddr::from(ip),
+        prefix: 24,
+        flags: InterfaceFlags { up: true, loopback, ..InterfaceFlags::default() },
+        default: !loopback,
+    };
+    let private = private.map(|ip| one("eth0", ip, false));
+    [one("lo", [127, 0, 0, 1], true)].into_iter().chain(private).collect()
 }
 
 fn flags(words: &[&str]) -> AgentFlags {
@@ -113,7 +142,7 @@ fn dev_is_one_server_on_loopback() {
 
 #[test]
 fn all_that_is_wrong_is_told_at_once_with_origin_value_and_what_is_allowed() {
-    let words = ["--bootstrap-expect=many", "--bind={{ GetPrivateIP }}", "--tag=novalue", "--server=perhaps"];
+    let words = ["--bootstrap-expect=many", "--bind={{ GetPrivatIP }}", "--tag=novalue", "--server=perhaps"];
     let variables = [("DKRON_LOG_LEVEL", "loud"), ("DKRON_RPC_PORT", "0"), ("DKRON_SLOTS", "-1")];
     let error = load(&words, &variables).expect_err("wrong settings");
     assert_eq!(error.0.len(), 7, "{error}");
@@ -121,7 +150,7 @@ fn all_that_is_wrong_is_told_at_once_with_origin_value_and_what_is_allowed() {
     for part in [
         "--server: 'perhaps': is neither yes nor no, allowed are true and false",
         "--bootstrap-expect: 'many': is not a number from 0 to 99",
-        "--bind-addr: '{{ GetPrivateIP }}': address templates are not supported yet",
+        "--bind-addr: '{{ GetPrivatIP }}': unknown function 'GetPrivatIP'; did you mean GetPrivateIP?",
         "DKRON_RPC_PORT: '0': is not a number from 1 to 65535",
         "DKRON_LOG_LEVEL: 'loud': is not a level, allowed are trace, debug",
         "DKRON_SLOTS: '-1': is not a number from 1 to 100000",

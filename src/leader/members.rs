@@ -1,0 +1,137 @@
+//! Who votes: while this server leads, it carries out the core's plan of the membership, one change at a time.
+//!
+//! A change that fails is planned anew from what is true then; nothing is remembered but since when each server
+//! is well or silent, for one leadership.
+
+use crate::clock::steady;
+use crate::raft::{Error, Raft};
+use crate::task::CancellationToken;
+use dkron_core::apply::Ledger;
+use dkron_core::ids::{NodeId, Stamp};
+use dkron_core::node::Liveness;
+use dkron_core::roster::Roster;
+use dkron_core::voters::{self, Change, Health, Membership, Proposal, Settings, Situation, Watch};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often servers are looked at when nothing is heard of them: silence is no event.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The pause after a change that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the loop works with.
+pub struct Members {
+    /// Where changes are made.
+    pub raft: Raft<Ledger>,
+    /// What gossip sees.
+    pub roster: watch::Receiver<Arc<Roster>>,
+    /// This server's region.
+    pub region: Arc<str>,
+    /// How the membership is controlled.
+    pub settings: Settings,
+    /// How well the servers are, while this one leads.
+    pub health: watch::Sender<Option<Arc<Health>>>,
+}
+
+impl Members {
+    /// Works until it is told to stop or consensus ends.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut leadership = self.raft.leader();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                led = leadership.wait_for(|shown| shown.leading.is_some()) => if led.is_err() { return },
+            }
+            let leading = leadership.borrow().leading;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = leadership.wait_for(|shown| shown.leading != leading) => {}
+                () = self.lead() => return,
+            }
+            self.health.send_replace(None);
+        }
+    }
+
+    /// Looks and changes for one leadership; returns when consensus has ended.
+    async fn lead(&mut self) {
+        let mut watch = Watch::default();
+        let mut members = self.raft.members();
+        loop {
+            let membership = members.borrow_and_update().clone();
+            let Ok(proposal) = self.look(&mut watch, &membership).await else { return };
+            match proposal {
+                Some(proposal) => self.carry_out(proposal).await,
+                None => tokio::select! {
+                    changed = members.changed() => if changed.is_err() { return },
+                    changed = self.roster.changed() => if changed.is_err() { return },
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                },
+            }
+        }
+    }
+
+    async fn look(&self, watch: &mut Watch, membership: &Membership) -> Result<Option<Proposal>, Error> {
+        let stamp = self.raft.identity().stamp.ok_or(Error::NoCluster)?;
+        let roster = self.roster.borrow().clone();
+        let agents = self.agents(membership).await?;
+        let situation = self.situation(stamp, &roster, membership, &agents);
+        let now = steady();
+        watch.look(&situation, now);
+        let health = Health::of(&situation, watch, now);
+        self.health.send_if_modified(|shown| {
+            let changed = shown.as_deref() != Some(&health);
+            *shown = Some(Arc::new(health));
+            changed
+        });
+        Ok(voters::plan(&situation, watch, now))
+    }
+
+    fn situation<'a>(
+        &'a self,
+        stamp: Stamp,
+        roster: &'a Roster,
+        membership: &'a Membership,
+        agents: &'a BTreeSet<NodeId>,
+    ) -> Situation<'a> {
+        static NOBODY: BTreeSet<NodeId> = BTreeSet::new();
+        static NOTHING: BTreeMap<NodeId, voters::Wish> = BTreeMap::new();
+        Situation {
+            stamp,
+            region: &self.region,
+            format: 1,
+            roster,
+            membership,
+            wishes: &NOTHING,
+            agents,
+            gone: &NOBODY,
+            settings: &self.settings,
+        }
+    }
+
+    /// The members that run as agents now.
+    async fn agents(&self, membership: &Membership) -> Result<BTreeSet<NodeId>, Error> {
+        let ids: Vec<NodeId> = membership.members.keys().copied().collect();
+        let look = move |ledger: &mut Ledger, _: &_| {
+            let is_agent = |id: &NodeId| {
+                let node = ledger.state.node_slot(*id).and_then(|slot| ledger.state.node(slot));
+                node.is_some_and(|node| !node.registration.server && node.liveness == Liveness::Alive)
+            };
+            ids.into_iter().filter(is_agent).collect()
+        };
+        self.raft.look(look).await
+    }
+
+    async fn carry_out(&self, proposal: Proposal) {
+        tracing::info!("{proposal}");
+        let done = match proposal.change.clone() {
+            Change::HandOver { to } => self.raft.transfer_leader(to).await,
+            change => self.raft.change(change).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "a change of the members failed: {proposal}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Locks on files, with one patience for all of them.
+//!
+//! A child that a process is just starting holds a copy of every open file until its own program is loaded. So a
+//! lock that was let go a moment ago, also by a kill, may still be held for that long, by nobody who uses it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Tries for a lock, and the pause between two of them: two seconds in all.
+const TRIES: usize = 400;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Takes the lock for the life of the file; false if somebody else has it and keeps it. Blocks.
+pub fn take(file: &File) -> io::Result<bool> {
+    for _ in 0..TRIES {
+        if try_take(file)? {
+            return Ok(true);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    try_take(file)
+}
+
+/// Takes the lock for the life of the file; false if somebody else has it now.
+pub fn try_take(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Waits until nobody has the lock of this file; false if somebody keeps it. Blocks.
+pub fn wait_until_free(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => take(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_let_go_in_time_is_had_and_one_that_is_kept_is_not() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("lock");
+        assert!(wait_until_free(&path).expect("no file is free"));
+        let first = File::create(&path).expect("a file");
+        assert!(take(&first).expect("a lock"));
+        assert!(!wait_until_free(&path).expect("it can be asked for"), "it is kept");
+        let second = File::open(&path).expect("the file");
+        let waiting = std::thread::spawn(move || take(&second));
+        drop(first);
+        assert!(waiting.join().expect("it only waits").expect("it can be asked for"), "it is let go");
+    }
+}
