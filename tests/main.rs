@@ -6,5 +6,4 @@ mod backup;
 mod cli;
 mod node;
 mod processors;
-mod supervised;
 mod tidy;

@@ -294,7 +294,8 @@ fn no_tick_is_lost_or_doubled_however_often_the_daemon_is_killed() {
     // A request lives in the daemon and dies with it; a command does not.
     let wrong = fire.wrong(&report, |job| job == "web");
     assert!(wrong.is_empty(), "KILL_SEED={seed}:\n{}\n{}", wrong.join("\n"), fire.node.log());
-    let (by_hand, parents, last) = (fire.written(BY_HAND), fire.written("parent"), fire.written("grandchild"));
+    let (by_hand, parents, last) =
+        (fire.written(BY_HAND), fire.written("parent"), fire.written("grandchild"));
     assert_eq!(by_hand, fire.acknowledged, "KILL_SEED={seed}: runs by hand");
     assert_eq!(parents, last, "KILL_SEED={seed}: parents and grandchildren");
 }
