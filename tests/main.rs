@@ -8,5 +8,4 @@ mod cli;
 mod dispatch;
 mod node;
 mod processors;
-mod supervised;
 mod tidy;
