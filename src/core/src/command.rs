@@ -6,6 +6,7 @@ use crate::ids::{
     RequestId,
 };
 use crate::job::Job;
+use crate::jump::JUMP;
 use crate::node::{Mark, Registration};
 use crate::time::Time;
 use std::sync::Arc;
@@ -13,12 +14,21 @@ use std::sync::Arc;
 /// One log entry: what was queued at the proposer at the time, under one stamp.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Batch {
-    /// The leader's wall clock when it proposed the entry, but never before a time by which it computed one of
-    /// the commands: a clock set back in between would leave ticks between a job's cursor and its next due
-    /// time. Apply never lets the state's time go back.
+    /// The leader's clock when it proposed the entry. Apply goes by it alone, never by an earlier entry's: a
+    /// clock that was wrong for a while leaves no trace in what comes after.
     pub time: Time,
     /// In order.
     pub commands: Vec<Command>,
+}
+
+impl Batch {
+    /// An entry proposed now: stamped with the clock, or with the latest time by which one of its commands was
+    /// computed if the clock was set back a little in between. What was computed by a clock that is far ahead
+    /// does not count: apply has that computed anew.
+    pub fn stamped(clock: Time, commands: Vec<Command>) -> Batch {
+        let computed = commands.iter().filter_map(Command::at).filter(|at| *at - clock <= JUMP);
+        Batch { time: computed.max().map_or(clock, |at| at.max(clock)), commands }
+    }
 }
 
 /// One change of the state.
@@ -28,6 +38,16 @@ pub struct Command {
     pub request: Option<RequestId>,
     /// The change.
     pub action: Action,
+}
+
+impl Command {
+    /// The time by which its proposer computed due times, if it did.
+    pub fn at(&self) -> Option<Time> {
+        match &self.action {
+            Action::Put(put) => Some(put.at),
+            _ => None,
+        }
+    }
 }
 
 /// The changes.
@@ -237,11 +257,15 @@ pub struct PutJob {
     pub definition: Arc<[u8]>,
     /// The job's uid if the name is new.
     pub uid: JobUid,
-    /// The revision that the proposer saw, 0 for none.
-    pub seen: u32,
+    /// When the proposer computed this, by its clock: the edit takes effect then. What the schedule asks for
+    /// between this and the entry's time is due under the new definition, so that edits, however many, never
+    /// take away a tick.
+    pub at: Time,
+    /// What the proposer saw under this name.
+    pub seen: Version,
     /// Whether anything but `seen` refuses the write (a client's safe update).
     pub strict: bool,
-    /// The first tick after the proposer's time under this definition.
+    /// The first tick after `at` under this definition.
     pub next_due: Option<Time>,
     /// What was due under the old definition, in order; applied before the change.
     pub due: Vec<Decision>,
@@ -249,6 +273,15 @@ pub struct PutJob {
     pub passed: Option<Stretch>,
     /// Counters that come with a restored job.
     pub counters: Option<Counters>,
+}
+
+/// One edit of one job. A job that was deleted and created again is another, whatever its revision.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Version {
+    /// The job; 0 for none.
+    pub job: JobUid,
+    /// Its revision; 0 for none.
+    pub revision: u32,
 }
 
 /// Some ticks in a row.

@@ -151,6 +151,12 @@ impl Timing {
         self.expires_at.is_none_or(|expires_at| next <= expires_at).then_some(next)
     }
 
+    /// Whether an interval under this timing goes on in the phase that it had under `before`: a new zone, jitter
+    /// or end is no new beginning, so that edits of them, at whatever rate, never put off the next tick.
+    pub fn keeps_phase_of(&self, before: &Timing) -> bool {
+        self.schedule == before.schedule && !before.disabled && !self.disabled
+    }
+
     /// The phase of a schedule whose first tick is `first`, or that begins at `at`. An interval's phase is read
     /// off its first tick: the proposer computed that some time before the entry got its stamp.
     pub fn anchor_of(&self, first: Option<Time>, at: Time) -> Time {

@@ -12,15 +12,21 @@ use crate::time::{Span, Time};
 impl Step<'_> {
     /// Takes the decision if it fits the state exactly; otherwise nothing changes.
     pub(super) fn decide(&mut self, decision: &Decision) -> bool {
+        self.decide_within(decision, true)
+    }
+
+    /// As [`Step::decide`]; if not `spread` a tick need not wait for its jitter: the edit that comes next would
+    /// pass it over.
+    pub(super) fn decide_within(&mut self, decision: &Decision, spread: bool) -> bool {
         let Some(job) = self.state().job(decision.job).filter(|job| job.generation == decision.generation)
         else {
             return false;
         };
         match &decision.kind {
             DecisionKind::Start { origin: Origin::Schedule, nominal, nodes } => {
-                let due = *nominal + job.jitter(*nominal);
+                let due = if spread { *nominal + job.jitter(*nominal) } else { *nominal };
                 let taken = self.schedule_allows(decision, *nominal, *nominal)
-                    && due <= self.entry_time
+                    && due <= self.now
                     && *nominal > self.state().floor_of(job);
                 if taken {
                     self.move_cursor(decision, *nominal);
@@ -39,7 +45,7 @@ impl Step<'_> {
             }
             DecisionKind::Skip { from, to, count, reason } => {
                 let taken = self.schedule_allows(decision, *from, *to)
-                    && *to <= self.entry_time
+                    && *to <= self.now
                     && self.reason_holds(decision.job, *to, *reason);
                 if taken {
                     self.move_cursor(decision, *to);
@@ -86,7 +92,7 @@ impl Step<'_> {
         let next_due = decision.next_due.unwrap_or(Time::NEVER);
         let fits = job.revision == decision.revision
             && next_due > job.cursor
-            && (job.needs_replan() || job.next_due > self.entry_time);
+            && (job.needs_replan() || job.next_due > self.now);
         if fits {
             self.edit_job(decision.job, |job| job.next_due = next_due);
         }
@@ -94,7 +100,7 @@ impl Step<'_> {
     }
 
     /// The job's overlap rule, decided against the replicated open occurrences (invariant 4).
-    fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
+    pub(super) fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
         let executions = self.assigned(nodes);
         let concurrency = self.state().job(slot).map(|job| job.rules.policy.concurrency);
         if concurrency == Some(Concurrency::Replace) {

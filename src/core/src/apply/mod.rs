@@ -51,14 +51,15 @@ impl Ledger {
 
     /// Applies one entry. Total: every batch has an effect and an answer, none panics.
     pub fn apply(&mut self, index: u64, batch: &Batch) -> Applied {
-        let now = self.state.time().max(batch.time);
+        let (before, now) = (self.state.time(), batch.time);
         self.state.advance(index, now);
-        let mut step =
-            Step { ledger: self, index, entry_time: batch.time, now, next_position: 0, rows: Vec::new() };
+        let mut step = Step { ledger: self, index, now, next_position: 0, rows: Vec::new() };
         let replies = batch.commands.iter().map(|command| step.command(command)).collect();
         let rows = step.rows;
-        self.state.forget_requests(now - limits::REQUEST_MEMORY, limits::REQUESTS_MAX);
-        self.state.forget_imports(now - limits::REQUEST_MEMORY);
+        // By the earlier one: a single stamp far ahead makes nothing old.
+        let horizon = before.min(now) - limits::REQUEST_MEMORY;
+        self.state.forget_requests(horizon, limits::REQUESTS_MAX);
+        self.state.forget_imports(horizon);
         Applied { replies, rows }
     }
 
@@ -78,9 +79,8 @@ impl Ledger {
 struct Step<'a> {
     ledger: &'a mut Ledger,
     index: u64,
-    /// The entry's own stamp: nothing later is due.
-    entry_time: Time,
-    /// The state's time: never before an earlier entry's.
+    /// The entry's own stamp: nothing later is due. Not the latest stamp so far: one that was far ahead would
+    /// stop everything until the clocks have caught up with it.
     now: Time,
     next_position: u32,
     rows: Vec<HistoryRow>,
@@ -271,7 +271,7 @@ impl Step<'_> {
                 .filter(|(_, found)| *found == timer)
                 .map(|(due, _)| due),
         };
-        due.is_some_and(|due| due <= self.entry_time)
+        due.is_some_and(|due| due <= self.now)
     }
 }
 

@@ -211,7 +211,7 @@ impl Step<'_> {
         let Some(job) = self.state().job(found.job) else { return false };
         let Some(execution) = found.executions.get(usize::from(name.ordinal)) else { return false };
         let Progress::Retrying(due) = execution.progress else { return false };
-        let waited = due + job.rules.policy.catchup_window <= self.entry_time;
+        let waited = due + job.rules.policy.catchup_window <= self.now;
         if !waited || execution.attempt != name.attempt {
             return false;
         }

@@ -12,28 +12,36 @@ use crate::state::record::JobRecord;
 use crate::time::{Span, Time};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The decisions on what is due of a job now, in order, each beginning where the one before ends. At most
-/// `budget` late starts; empty if nothing may be decided yet.
-pub(super) fn decide(
-    state: &State,
-    slot: JobSlot,
-    now: Time,
-    budget: usize,
-    pending: &mut Pending,
-) -> Vec<Decision> {
-    let Some(job) = state.job(slot).filter(|job| job.wheel_key() <= now) else { return Vec::new() };
+/// How far a round of decisions on one job goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// The time.
+    pub(super) now: Time,
+    /// Late ticks that may start.
+    pub(super) budget: usize,
+    /// Whether ticks wait for their jitter.
+    pub(super) spread: bool,
+}
+
+/// The decisions on what is due of a job now, in order, each beginning where the one before ends; empty if
+/// nothing may be decided yet.
+pub(super) fn decide(state: &State, slot: JobSlot, reach: Reach, pending: &mut Pending) -> Vec<Decision> {
+    let Reach { now, spread, .. } = reach;
+    let due = |job: &JobRecord| if spread { job.wheel_key() } else { job.startable() };
+    let Some(job) = state.job(slot).filter(|job| due(job) <= now) else { return Vec::new() };
     let mut round = Round {
         state,
         slot,
         job,
         zone: state.default_zone(),
         now,
+        spread,
         due: Some(job.next_due),
         decisions: Vec::new(),
     };
     round.pass_held();
-    round.pass_missed(budget, pending);
-    round.start_recent(budget, pending);
+    round.pass_missed(reach.budget, pending);
+    round.start_until(now, reach.budget, pending);
     round.decisions
 }
 
@@ -56,6 +64,7 @@ struct Round<'a> {
     job: &'a JobRecord,
     zone: &'a Zone,
     now: Time,
+    spread: bool,
     /// The first tick that is not decided yet.
     due: Option<Time>,
     decisions: Vec<Decision>,
@@ -104,15 +113,11 @@ impl Round<'_> {
         self.start(last, pending);
     }
 
-    fn start_recent(&mut self, budget: usize, pending: &mut Pending) {
-        self.start_until(self.now, budget, pending);
-    }
-
     /// Starts one tick after the other while they are due. The newest one is on time and free of the budget.
     fn start_until(&mut self, until: Time, budget: usize, pending: &mut Pending) {
         let mut late = self.decisions.iter().filter(|decision| decision.is_start()).count();
         while let Some(due) = self.due.filter(|due| *due <= until) {
-            let key = due + self.job.jitter(due);
+            let key = if self.spread { due + self.job.jitter(due) } else { due };
             let is_late = self.now - key >= Span::from_seconds(1);
             if key > self.now || (is_late && late >= budget) || late >= limits::CATCHUP_STARTS_MAX {
                 return;

@@ -1,7 +1,7 @@
 //! What a client's write becomes before it is proposed: the parts that apply may not compute.
 
-use super::due;
-use crate::command::{Counters, Decision, PutJob, Stretch};
+use super::due::{self, Reach};
+use crate::command::{Counters, Decision, PutJob, Stretch, Version};
 use crate::ids::JobUid;
 use crate::job::{Job, JobError};
 use crate::placement::Pending;
@@ -20,8 +20,8 @@ pub struct Submission {
     pub definition: Arc<[u8]>,
     /// A fresh random uid, used if the name is new.
     pub uid: JobUid,
-    /// A safe update: the revision that the job must have.
-    pub expected: Option<u32>,
+    /// A safe update: what must be there.
+    pub expected: Option<Version>,
     /// Counters that come with a restored job.
     pub counters: Option<Counters>,
 }
@@ -35,16 +35,19 @@ pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, J
     let mut passed = None;
     if let Some((slot, old)) = retimed {
         if state.held_since().is_none() {
-            due = due::decide(state, slot, now, usize::MAX, &mut Pending::default());
+            // A job that is being disabled does not run earlier for it.
+            let reach = Reach { now, budget: usize::MAX, spread: rules.timing.disabled };
+            due = due::decide(state, slot, reach, &mut Pending::default());
         }
         passed = passed_over(state, old, &due, now);
     }
     let anchor = match found {
-        Some((_, old)) if retimed.is_none() => old.anchor,
+        Some((_, old)) if rules.timing.keeps_phase_of(&old.rules.timing) => old.anchor,
         _ => now.floor_second(),
     };
     Ok(PutJob {
-        seen: submission.expected.unwrap_or_else(|| found.map_or(0, |(_, old)| old.revision)),
+        at: now,
+        seen: submission.expected.or(found.map(|(_, old)| old.version())).unwrap_or_default(),
         strict: submission.expected.is_some(),
         next_due: rules.timing.next(now, anchor, state.default_zone()),
         job: submission.job,

@@ -17,6 +17,7 @@ use crate::placement::{self, Pending};
 use crate::state::State;
 use crate::state::record::{Item, Requested, Timer};
 use crate::time::{Span, Time};
+use due::Reach;
 use resend::Resend;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,7 +175,8 @@ impl Planner {
         for job in on_time.into_iter().chain(late) {
             let used = self.paced.entry(job).or_default();
             let budget = LATE_STARTS_A_SECOND.saturating_sub(*used) as usize;
-            let decisions = due::decide(&ledger.state, job, now, budget, pending);
+            let reach = Reach { now, budget, spread: true };
+            let decisions = due::decide(&ledger.state, job, reach, pending);
             let starts = decisions.iter().filter(|decision| decision.is_start()).count() as u32;
             *used += starts;
             if decisions.is_empty() {

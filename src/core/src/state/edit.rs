@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl State {
     pub(crate) fn advance(&mut self, applied: u64, time: Time) {
         self.applied = applied;
-        self.time = self.time.max(time);
+        self.time = time;
     }
 
     fn swap_digest(&mut self, old: u128, new: u128) {

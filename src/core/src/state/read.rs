@@ -12,7 +12,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 impl State {
-    /// The time of the last entry: no decision is taken on an earlier one.
+    /// The stamp of the last entry. It may be before an earlier one's: clocks are set back.
     pub fn time(&self) -> Time {
         self.time
     }

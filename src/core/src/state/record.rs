@@ -1,6 +1,6 @@
 //! The records that the state is made of, each a plain value: what a snapshot stores and a digest sums.
 
-use crate::command::{Counters, PutJob, Reply};
+use crate::command::{Counters, PutJob, Reply, Version};
 use crate::execution::Verdict;
 use crate::ids::{
     ExecutionId, ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Origin, RequestId,
@@ -46,12 +46,22 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
+    /// Which edit of which job this is.
+    pub fn version(&self) -> Version {
+        Version { job: self.uid, revision: self.revision }
+    }
+
     /// When the next tick may start: its nominal time and jitter. [`Time::NEVER`] while held.
     pub fn wheel_key(&self) -> Time {
-        if self.held || self.next_due == Time::NEVER || self.needs_replan() {
-            return Time::NEVER;
+        match self.startable() {
+            Time::NEVER => Time::NEVER,
+            due => due + self.jitter(due),
         }
-        self.next_due + self.jitter(self.next_due)
+    }
+
+    /// As [`JobRecord::wheel_key`], without jitter.
+    pub fn startable(&self) -> Time {
+        if self.held || self.needs_replan() { Time::NEVER } else { self.next_due }
     }
 
     /// Whether its next due time is not above its cursor, so that the leader must compute it anew.

@@ -3,7 +3,7 @@
 use crate::event::{Event, Message, Peer};
 use crate::jobs::{self, Document};
 use crate::world::{Phase, World};
-use dkron_core::command::{Action, Command, Scope};
+use dkron_core::command::{Action, Command, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::plan::edit::{self, Submission};
@@ -30,7 +30,7 @@ struct Asked {
 /// Something that a client wants.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    Put { document: Document, expected: Option<u32> },
+    Put { document: Document, expected: Option<Version> },
     Stage { import: RequestId, documents: Vec<Document> },
     Commit { import: RequestId },
     Abandon { import: RequestId },
@@ -96,7 +96,7 @@ impl World {
     /// What the leader makes of a request, by its own state and clock.
     pub(crate) fn command_of(&mut self, server: usize, request: RequestId) -> Option<Command> {
         let wish = self.clients.open.get(&request)?.wish.clone();
-        let now = self.servers[server].clock.shows(self.now);
+        let now = self.clock_of(server).time;
         let action = match wish {
             Wish::Put { document, expected } => Action::Put(self.put(server, &document, expected, now)?),
             Wish::Stage { import, documents } => {
@@ -128,7 +128,7 @@ impl World {
         &mut self,
         server: usize,
         document: &Document,
-        expected: Option<u32>,
+        expected: Option<Version>,
         now: Time,
     ) -> Option<dkron_core::command::PutJob> {
         let submission = Submission {
@@ -195,12 +195,14 @@ impl World {
         }
     }
 
-    /// The same job a hundred times in two seconds: no tick may suffer.
+    /// The same job a hundred times in two seconds, at times with another timing each time: no tick may suffer.
     fn post_in_a_row(&mut self, name: &str) {
         let Some(document) = self.clients.book.get(name).cloned() else { return };
+        let retimed = self.chance.per_mille(400);
         for step in 0..100 {
             let request = RequestId(self.chance.wide());
-            let wish = Wish::Put { document: document.clone(), expected: None };
+            let document = if retimed { jobs::retimed(&document, step) } else { document.clone() };
+            let wish = Wish::Put { document, expected: None };
             self.clients.open.insert(request, Asked { wish, tries: 0, then: Vec::new() });
             self.after(step * 20_000, Event::AskAgain(request));
         }
@@ -209,7 +211,11 @@ impl World {
     fn edit(&mut self, name: &str) {
         let Some(document) = self.clients.book.get(name).cloned() else { return };
         let edited = jobs::edited(&mut self.chance, &document);
-        let expected = self.chance.per_mille(200).then(|| self.chance.below(5) as u32 + 1);
+        let known = self.checks.witness.state.job_named(name).map(|(_, job)| job.version());
+        let expected = known.filter(|_| self.chance.per_mille(200)).map(|known| Version {
+            revision: known.revision.saturating_sub(self.chance.below(2) as u32),
+            ..known
+        });
         self.clients.book.insert(name.to_owned(), edited.clone());
         self.want(Wish::Put { document: edited, expected });
     }

@@ -116,3 +116,10 @@ pub(crate) fn edited(chance: &mut Chance, document_before: &Document) -> Documen
     }
     document(job)
 }
+
+/// The same job with a timing that means the same but is another.
+pub(crate) fn retimed(document_before: &Document, step: i64) -> Document {
+    let mut job = Job::clone(&document_before.job);
+    job.expires_at = Some(crate::clock::BEGINNING + Span::from_seconds(10_000 + step % 2));
+    document(job)
+}

@@ -76,7 +76,7 @@ impl Mutant {
     /// What the report of a check that finds it begins with; anything else would be another fault.
     pub(crate) fn found_by(self) -> &'static [&'static str] {
         match self {
-            Mutant::StaleDecisionIsTaken => &["invariant 1", "invariant 2"],
+            Mutant::StaleDecisionIsTaken => &["invariant 1", "invariant 2", "invariant 3"],
             Mutant::DispatchBeforeCommit => &["invariant 6"],
             Mutant::SpoolDropsAnEntry => &["liveness", "invariant 5"],
             Mutant::AcknowledgeBeforeCommit => &["invariant 5"],

@@ -59,6 +59,8 @@ pub(crate) struct Weather {
     pub(crate) fault_gap_ms: i64,
     pub(crate) wish_gap_ms: i64,
     pub(crate) clock_ms: i64,
+    /// Whether servers hold the wall clock against the boot clock.
+    pub(crate) guarded: bool,
 }
 
 impl World {
@@ -72,6 +74,7 @@ impl World {
             fault_gap_ms: *chance.pick(&[600, 1_500, 4_000, 20_000]),
             wish_gap_ms: *chance.pick(&[150, 400, 1_000]),
             clock_ms: *chance.pick(&[0, 20, 300, 1_500]),
+            guarded: chance.per_mille(500),
         };
         let servers = *chance.pick(&[1, 2, 3, 3, 5]);
         let agents = chance.between(1, 4) as usize;

@@ -2,6 +2,9 @@
 //! skip record, and nothing else is either. The due instants are found by walking the schedule, one by one.
 
 use super::{Change, Checks, JobChange};
+use crate::mutants::{self, Mutant};
+use dkron_core::apply::Ledger;
+use dkron_core::command::Batch;
 use dkron_core::execution::{HistoryRow, SkipReason, Skipped};
 use dkron_core::ids::Origin;
 use dkron_core::rules::Timing;
@@ -11,6 +14,21 @@ use dkron_core::time::Time;
 use std::collections::BTreeSet;
 
 impl Checks {
+    /// One command after the other, on a copy: an entry may edit a job twice, with a tick between the edits.
+    pub(super) fn check_coverage_step_by_step(&mut self, change: &Change<'_>, mutant: Option<Mutant>) {
+        let mut copy = Ledger::over(change.before.clone());
+        for (position, command) in (0..).zip(&change.batch.commands) {
+            let before = copy.state.clone();
+            let batch = Batch { time: change.batch.time, commands: vec![command.clone()] };
+            // An index of its own for each, and none that the log will ever have.
+            let index = (change.index << 32) + position;
+            let rows = mutants::apply(mutant, &mut copy, index, &batch).rows;
+            let after = copy.state.clone();
+            let step = Change { index, batch: &batch, before: &before, after: &after, rows: &rows };
+            self.check_coverage(&step);
+        }
+    }
+
     pub(super) fn check_coverage(&mut self, change: &Change<'_>) {
         for job in change.jobs() {
             if let JobChange { before: Some(before), after: Some(after) } = job {

@@ -114,7 +114,11 @@ impl Checks {
         let change = Change { index, batch, before: &before, after: &after, rows: &rows };
         self.requests.extend(batch.commands.iter().filter_map(|command| command.request));
         self.check_once(&change);
-        self.check_coverage(&change);
+        if edits_and_more(&change) {
+            self.check_coverage_step_by_step(&change, mutant);
+        } else {
+            self.check_coverage(&change);
+        }
         self.note_executions(&change);
         self.check_overlap(&change);
         self.check_rows(&change);
@@ -140,6 +144,17 @@ impl Checks {
             format!("entry {} touched {touched} records for {items} items", change.index)
         });
     }
+}
+
+/// Whether an entry may decide ticks of two editions of a job.
+fn edits_and_more(change: &Change<'_>) -> bool {
+    let decides =
+        |action: &Action| matches!(action, Action::Put(_) | Action::Commit { .. } | Action::Decide(_));
+    let several = change.batch.commands.iter().filter(|command| decides(&command.action)).count() > 1;
+    let edited = |job: &JobChange<'_>| {
+        job.after.is_some_and(|after| job.before.is_none_or(|before| before.revision != after.revision))
+    };
+    several && change.jobs().iter().any(edited)
 }
 
 fn items(change: &Change<'_>, action: &Action) -> usize {
@@ -201,8 +216,8 @@ impl std::fmt::Debug for BatchBrief<'_> {
             Action::Put(put) => {
                 write!(
                     formatter,
-                    " put {} '{}' seen {} strict {} ",
-                    put.job.name, put.job.schedule, put.seen, put.strict
+                    " put {} '{}' at {} seen {} strict {} ",
+                    put.job.name, put.job.schedule, put.at, put.seen.revision, put.strict
                 )?;
                 write!(formatter, "next {:?} due {} passed {:?};", put.next_due, put.due.len(), put.passed)
             }
