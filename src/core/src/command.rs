@@ -431,6 +431,18 @@ pub enum Refusal {
     /// Another living node has the name.
     #[error("node name '{0}' is taken by another living node")]
     NameTaken(Arc<str>),
+    /// A later start of the node has registered already, or another process under its id.
+    #[error(
+        "node '{name}' is registered in its life {known}, this hello is of its life {life}: only a later one, or the same journal again, is taken"
+    )]
+    OlderLife {
+        /// The node's name.
+        name: Arc<str>,
+        /// Which life speaks.
+        life: u64,
+        /// Which life is registered.
+        known: u64,
+    },
     /// The definition cannot be used.
     #[error("{0}")]
     Invalid(Arc<str>),

@@ -103,14 +103,16 @@ impl Rules {
 
 impl Policy {
     fn of(job: &Job) -> Policy {
+        let start_deadline = job.start_deadline.unwrap_or(limits::START_DEADLINE);
         Policy {
             concurrency: job.concurrency,
             retries: job.retries.min(limits::RETRIES_MAX) as u16,
             backoff: job.backoff,
             catchup: job.catchup,
             catchup_window: job.catchup_window.unwrap_or(limits::CATCHUP_WINDOW),
-            start_deadline: job.start_deadline.unwrap_or(limits::START_DEADLINE),
-            lost_after: job.lost_after.unwrap_or(limits::LOST_AFTER),
+            start_deadline,
+            // Not while it may still start: it would be given up here and begin there.
+            lost_after: job.lost_after.unwrap_or(limits::LOST_AFTER).max(start_deadline),
             ephemeral: job.ephemeral,
             processed: !job.processors.is_empty(),
         }

@@ -58,10 +58,11 @@ impl World {
         self.ledger.apply(self.index, &Batch { time, commands: vec![Command { request, action }] })
     }
 
-    fn register(&mut self, second: i64, journal: u128, boot: u128) {
+    fn register(&mut self, second: i64, journal: u128, boot: u128) -> Applied {
         let registration = Registration {
             node: NodeId(1),
             name: "one".into(),
+            life: journal as u64,
             journal: JournalId(journal),
             boot: BootId(boot),
             tags: [("dc".to_owned(), "a".to_owned())].into(),
@@ -69,7 +70,7 @@ impl World {
             server: true,
             address: "127.0.0.1:8946".into(),
         };
-        self.apply(at(second), Action::Register(registration));
+        self.apply(at(second), Action::Register(registration))
     }
 
     fn put(&mut self, second: i64, job: &Job) -> Applied {
@@ -287,6 +288,62 @@ fn a_retry_that_no_node_may_run_is_given_up_after_the_window() {
     assert_eq!(world.turns(), vec![]);
 }
 
+#[test]
+fn a_hello_of_an_earlier_life_that_comes_late_is_refused() {
+    let mut world = World::new();
+    world.put(0, &job("one", "@manually", Concurrency::Forbid));
+    world.register(1, 2, 2);
+    world.run(2, "one");
+    world.plan(2);
+    let late = world.register(3, 1, 1);
+    let refused = Refusal::OlderLife { name: "one".into(), life: 1, known: 2 };
+    assert_eq!(late.replies, vec![Reply::Refused(refused)]);
+    assert_eq!(world.turns(), vec![Turn::Open], "what the present journal runs is not lost");
+    let again = world.register(4, 2, 2);
+    assert_eq!(again.replies, vec![Reply::Registered(NodeSlot(1))]);
+}
+
+#[test]
+fn an_execution_is_not_lost_while_it_may_still_start() {
+    let mut definition = job("one", "@manually", Concurrency::Allow);
+    definition.lost_after = Some(Span::from_seconds(10));
+    let error = definition.validate().expect_err("less than the default start_deadline");
+    assert_eq!(
+        error.to_string(),
+        "lost_after: 10 s is less than start_deadline, 60 s: an execution may start until then, so at least that is allowed"
+    );
+    let mut world = World::new();
+    world.put(0, &definition);
+    world.run(1, "one");
+    world.plan(1);
+    world.apply(at(2), Action::Mark { node: NodeSlot(0), mark: Mark::Failed });
+    world.plan(30);
+    assert_eq!(world.turns(), vec![Turn::Open]);
+    world.plan(63);
+    assert_eq!(world.turns(), vec![]);
+}
+
+#[test]
+fn a_queue_without_a_node_drains_within_one_window() {
+    let mut world = World::new();
+    let mut definition = job("one", "@manually", Concurrency::Queue);
+    definition.catchup_window = Some(Span::from_seconds(100));
+    world.put(0, &definition);
+    for second in 1..=40 {
+        world.run(second, "one");
+    }
+    world.plan(41);
+    let first = world.open();
+    world.apply(at(50), Action::Mark { node: NodeSlot(0), mark: Mark::Cordoned });
+    world.end(60, first, 1, Verdict::Succeeded);
+    world.plan(150);
+    assert_eq!(world.turns().len(), 39, "all wait for a node");
+    for _ in 0..10 {
+        world.plan(161);
+    }
+    assert_eq!(world.turns(), vec![], "nobody waits for longer than the window");
+}
+
 /// A definition as a client posts it, computed by what the proposer saw at a time.
 fn submission(world: &mut World, definition: &Job) -> Submission {
     world.names += 1;
@@ -422,7 +479,7 @@ fn an_entry_among_twenty_thousand_jobs_touches_only_what_it_is_about() {
         |world| drop(world.apply(at(13), Action::Hold(Scope::Cluster))),
         |world| drop(world.apply(at(14), Action::Release(Scope::Cluster))),
         |world| drop(world.apply(at(15), Action::Delete { name: "job-11".into() })),
-        |world| world.register(16, 5, 5),
+        |world| drop(world.register(16, 5, 5)),
     ];
     for (number, step) in steps.into_iter().enumerate() {
         let before = world.ledger.state.touched();
@@ -573,7 +630,7 @@ fn take(world: &mut World, second: &mut i64, step: Step) {
                 world.end(*second, occurrence, attempt, verdict);
             }
         }
-        Step::Hello { journal, boot } => world.register(*second, journal, boot),
+        Step::Hello { journal, boot } => drop(world.register(*second, journal, boot)),
         Step::Wait(seconds) => *second += seconds,
     }
 }

@@ -192,18 +192,20 @@ impl Step<'_> {
         }
     }
 
-    /// A tick that has had no node for a minute gives way to the job's next one.
+    /// A tick that has had no node for a minute gives way to the job's next one; so do those that waited behind
+    /// it for as long.
     fn yield_unplaced(&mut self, slot: JobSlot) {
         let horizon = self.now - limits::UNPLACED_YIELD;
-        let old: Vec<OccurrenceRef> = self
-            .state()
-            .occurrences_of(slot)
-            .filter(|(_, found)| matches!(found.turn, Turn::Unplaced(_)) && found.startable_at <= horizon)
-            .map(|(reference, _)| reference)
-            .collect();
-        for reference in old {
+        while let Some(reference) = self.unplaced_since(slot, horizon) {
             self.close_unstarted(reference, SkipReason::Unplaced);
         }
+    }
+
+    fn unplaced_since(&self, slot: JobSlot, horizon: Time) -> Option<OccurrenceRef> {
+        let mut found = self.state().occurrences_of(slot);
+        let old = found
+            .find(|(_, found)| matches!(found.turn, Turn::Unplaced(_)) && found.startable_at <= horizon)?;
+        Some(old.0)
     }
 
     /// Ends an occurrence that never ran, with a skip record (invariant 3); what waited for it takes its turn.
@@ -216,7 +218,12 @@ impl Step<'_> {
         self.skip_one(found.job, found.origin, found.nominal, reason);
         self.ledger.state.remove_occurrence(reference);
         self.count(found.job, found.turn, -1);
-        self.next_in_queue(found.job);
+        // Who waited behind it has waited for a node as long.
+        let since = match found.turn {
+            Turn::Unplaced(_) => found.startable_at,
+            Turn::Queued | Turn::Open => self.now,
+        };
+        self.next_in_queue(found.job, since);
         true
     }
 

@@ -18,12 +18,24 @@ impl Step<'_> {
                 return Err(Refusal::NameTaken(registration.name.clone()));
             }
         }
+        self.check_life(known, registration)?;
         let Some(slot) = known else {
             let node =
                 NodeRecord { registration: registration.clone(), mark: Mark::Alive, marked_at: self.now };
             return Ok(Reply::Registered(self.ledger.state.insert_node(node)));
         };
         Ok(Reply::Registered(self.come_back(slot, registration)))
+    }
+
+    /// A hello that comes late must not bring an earlier journal back: the servers would take for lost what
+    /// the present one runs.
+    fn check_life(&self, known: Option<NodeSlot>, registration: &Registration) -> Result<(), Refusal> {
+        let Some(old) = known.and_then(|slot| self.state().node(slot)) else { return Ok(()) };
+        let (old, life) = (&old.registration, registration.life);
+        if life > old.life || (life == old.life && registration.journal == old.journal) {
+            return Ok(());
+        }
+        Err(Refusal::OlderLife { name: registration.name.clone(), life, known: old.life })
     }
 
     fn come_back(&mut self, slot: NodeSlot, registration: &Registration) -> NodeSlot {

@@ -119,6 +119,7 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
         .small(slot.0)
         .number(registration.node.0)
         .text(registration.name.as_bytes())
+        .small(registration.life)
         .number(registration.journal.0)
         .number(registration.boot.0)
         .small(registration.slots)

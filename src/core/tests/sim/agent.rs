@@ -90,6 +90,7 @@ impl Agent {
         Registration {
             node: self.node,
             name: format!("node-{}", self.index).into(),
+            life: self.life,
             journal: self.journal_id,
             boot: self.boot,
             tags: [("zone".to_owned(), zone.to_owned()), ("dc".to_owned(), "one".to_owned())].into(),

@@ -7,7 +7,6 @@ use dkron_core::command::{Action, Command, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
 use dkron_core::node::Mark;
 use dkron_core::plan::edit::{self, Submission};
-use dkron_core::state::record::Turn;
 use dkron_core::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -272,18 +271,6 @@ impl World {
         let node = self.agents[agent].node;
         let mark = *self.chance.pick(&[Mark::Cordoned, Mark::Draining, Mark::Left]);
         self.want_in_turn(vec![Wish::Mark(node, mark), Wish::Mark(node, Mark::Alive)]);
-    }
-
-    /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer
-    /// than a simulation lasts.
-    pub(crate) fn cancel_long_queues(&mut self) {
-        let state = self.checks.witness.state.clone();
-        for (slot, _) in state.jobs_by_name(None) {
-            let queued = state.occurrences_of(slot).filter(|(_, found)| found.turn == Turn::Queued);
-            for (occurrence, _) in queued.skip(3) {
-                self.want(Wish::Cancel(occurrence));
-            }
-        }
     }
 
     /// What operators kept back is given free.

@@ -147,7 +147,6 @@ impl World {
     pub(crate) fn rest(&mut self) {
         self.check_punctual();
         self.phase = Phase::Rest;
-        self.cancel_long_queues();
         self.want(Wish::Hold(Scope::Cluster));
     }
 }
