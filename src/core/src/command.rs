@@ -119,10 +119,20 @@ pub enum Action {
         /// What.
         mark: Mark,
     },
-    /// The leader's zone data are newer than the state's.
+    /// The leader computes by other zone data than the one before it.
     AdoptZoneData {
         /// Their version, as `2026a`.
         version: Arc<str>,
+    },
+    /// Another zone for the jobs that name none.
+    SetDefaultZone {
+        /// Its IANA name.
+        zone: Arc<str>,
+    },
+    /// All jobs are filed by the present zone data and default zone.
+    ZonesFiled {
+        /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that this is about.
+        epoch: u32,
     },
 }
 
@@ -179,7 +189,10 @@ pub enum DecisionKind {
         reason: SkipReason,
     },
     /// Only the next due time, for a job whose stored one is not above its cursor or whose zone changed.
-    Refile,
+    Refile {
+        /// The ticks before now that the zone's new rules have and the old ones had not: passed over.
+        passed: Option<Stretch>,
+    },
 }
 
 impl DecisionKind {
@@ -188,7 +201,7 @@ impl DecisionKind {
         match self {
             DecisionKind::Start { nominal, .. } => *nominal,
             DecisionKind::Skip { to, .. } => *to,
-            DecisionKind::Refile => Time::EPOCH,
+            DecisionKind::Refile { passed } => passed.map_or(Time::EPOCH, |passed| passed.to),
         }
     }
 }
@@ -261,6 +274,8 @@ pub struct PutJob {
     /// between this and the entry's time is due under the new definition, so that edits, however many, never
     /// take away a tick.
     pub at: Time,
+    /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that the due times hold for.
+    pub epoch: u32,
     /// What the proposer saw under this name.
     pub seen: Version,
     /// Whether anything but `seen` refuses the write (a client's safe update).

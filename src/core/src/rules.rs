@@ -4,7 +4,7 @@
 
 use crate::job::{Backoff, Catchup, Concurrency, Job, JobError};
 use crate::limits;
-use crate::schedule::{self, Dst, Schedule, Zone};
+use crate::schedule::{self, Dst, Schedule, Zone, Zones};
 use crate::time::{Span, Time};
 
 /// The typed part of a definition, complete for deciding.
@@ -138,18 +138,18 @@ impl Selector {
 
 impl Timing {
     /// The first tick after `after`, within `starts_at` and `expires_at`; none for a disabled job.
-    pub fn next(&self, after: Time, anchor: Time, default_zone: &Zone) -> Option<Time> {
+    pub fn next(&self, after: Time, anchor: Time, zones: impl Into<Zones>) -> Option<Time> {
         if self.disabled {
             return None;
         }
-        self.next_ignoring_disabled(after, anchor, default_zone)
+        self.next_ignoring_disabled(after, anchor, zones)
     }
 
     /// As [`Timing::next`], also for a disabled job: what it passes over.
-    pub fn next_ignoring_disabled(&self, after: Time, anchor: Time, default_zone: &Zone) -> Option<Time> {
+    pub fn next_ignoring_disabled(&self, after: Time, anchor: Time, zones: impl Into<Zones>) -> Option<Time> {
         let schedule = self.schedule.as_ref()?;
         let floor = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
-        let next = self.clock(schedule, anchor, default_zone).next(floor)?;
+        let next = self.clock(schedule, anchor, zones.into()).next(floor)?;
         self.expires_at.is_none_or(|expires_at| next <= expires_at).then_some(next)
     }
 
@@ -173,10 +173,10 @@ impl Timing {
         after: Time,
         until: Time,
         anchor: Time,
-        default_zone: &Zone,
+        zones: impl Into<Zones>,
     ) -> (u64, Option<Time>) {
         let Some(schedule) = &self.schedule else { return (0, None) };
-        let clock = self.clock(schedule, anchor, default_zone);
+        let clock = self.clock(schedule, anchor, zones.into());
         let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
         let until = self.expires_at.map_or(until, |expires_at| until.min(expires_at));
         if until <= after {
@@ -186,8 +186,8 @@ impl Timing {
     }
 
     /// The schedule with all that its answers depend on.
-    fn clock<'a>(&self, schedule: &'a Schedule, anchor: Time, default_zone: &Zone) -> schedule::Timing<'a> {
-        schedule::Timing { schedule, zone: self.zone.unwrap_or(*default_zone), dst: self.dst, anchor }
+    fn clock<'a>(&self, schedule: &'a Schedule, anchor: Time, zones: Zones) -> schedule::Timing<'a> {
+        schedule::Timing { schedule, zone: zones.of(self.zone), dst: self.dst, anchor }
     }
 }
 

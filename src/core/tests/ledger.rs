@@ -6,7 +6,7 @@ mod indexes;
 use dkron_core::apply::{Applied, Ledger};
 use dkron_core::command::{
     Action, Assignment, Batch, Command, Decision, DecisionKind, Event, Founding, GiveUp, Refusal, Reply,
-    Report, Scope,
+    Report, Scope, Stretch,
 };
 use dkron_core::execution::{HistoryRow, Outcome, SkipReason, Verdict};
 use dkron_core::ids::{
@@ -17,6 +17,7 @@ use dkron_core::job::{Backoff, Concurrency, Job};
 use dkron_core::node::{Mark, Registration};
 use dkron_core::plan::edit::{self, Submission};
 use dkron_core::plan::{Order, Planner};
+use dkron_core::schedule::ZoneData;
 use dkron_core::state::State;
 use dkron_core::state::record::Turn;
 use dkron_core::time::{Span, Time};
@@ -44,7 +45,7 @@ impl World {
             cluster: ClusterId(1),
             incarnation: Incarnation(1),
             default_zone: "UTC".into(),
-            zone_data: "2026a".into(),
+            zone_data: ZoneData::bundled().version().into(),
         };
         world.apply(at(0), Action::Found(founding));
         world.register(0, 1, 1);
@@ -79,7 +80,8 @@ impl World {
         let uid = JobUid(self.names);
         let submission =
             Submission { job: Arc::new(job.clone()), definition, uid, expected: None, counters: None };
-        let put = edit::put(&self.ledger.state, submission, at(second)).expect("a valid job");
+        let put =
+            edit::put(&self.ledger.state, ZoneData::bundled(), submission, at(second)).expect("a valid job");
         self.apply(at(second), Action::Put(put))
     }
 
@@ -194,7 +196,7 @@ fn an_edit_keeps_the_ticks_that_a_hold_kept_from_being_decided() {
         expected: None,
         counters: None,
     };
-    let put = edit::put(&world.ledger.state, submission, at(20)).expect("a valid job");
+    let put = edit::put(&world.ledger.state, ZoneData::bundled(), submission, at(20)).expect("a valid job");
     assert!(!put.due.is_empty(), "what is due is decided with the edit");
     world.apply(at(20), Action::Hold(Scope::Cluster));
     let applied = world.apply(at(20), Action::Put(put));
@@ -344,6 +346,95 @@ fn a_queue_without_a_node_drains_within_one_window() {
     assert_eq!(world.turns(), vec![], "nobody waits for longer than the window");
 }
 
+/// The hours of a schedule in Calcutta by two versions of the zone data.
+const OLDER: ZoneData = ZoneData::differing("2000a", &[("Asia/Kolkata", "Asia/Kathmandu")]);
+
+/// Plans and applies by these data until nothing more is planned.
+fn plan_by(world: &mut World, data: ZoneData, second: i64) -> Vec<Applied> {
+    let mut planner = Planner::with_zone_data(data);
+    let mut applied = Vec::new();
+    for _ in 0..10 {
+        for proposal in planner.plan(&mut world.ledger, at(second), true).proposals {
+            let one = world.apply(at(second), proposal.action);
+            planner.answered(&mut world.ledger, proposal.token, one.replies.first());
+            applied.push(one);
+        }
+    }
+    planner.resign(&mut world.ledger);
+    applied
+}
+
+fn next_due(world: &World, name: &str) -> i64 {
+    world.ledger.state.job_named(name).expect("it is stored").1.next_due.seconds() - BEGINNING
+}
+
+/// 22:13:20 UTC is 03:43:20 in Calcutta; with the older data it would be 03:58:20.
+#[test]
+fn newer_zone_data_file_jobs_anew_and_older_ones_never_do() {
+    let mut world = World::new();
+    plan_by(&mut world, OLDER, 0);
+    let mut hourly = job("hourly", "0 45 * * * *", Concurrency::Allow);
+    hourly.timezone = "Asia/Kolkata".into();
+    for number in 0..3_000 {
+        let name = format!("job-{number}");
+        let submission = submission(&mut world, &Job { name, ..hourly.clone() });
+        let put = edit::put(&world.ledger.state, OLDER, submission, at(0)).expect("a valid job");
+        world.apply(at(0), Action::Put(put));
+    }
+    let (older, newer) = (46 * 60 + 40, 60 + 40);
+    assert_eq!(next_due(&world, "job-7"), older);
+    plan_by(&mut world, ZoneData::bundled(), 10);
+    assert!((0..3_000).all(|number| next_due(&world, &format!("job-{number}")) == newer));
+    let filing = |world: &World| world.ledger.state.cluster().expect("founded").filing.clone();
+    assert!(!filing(&world).pending);
+    plan_by(&mut world, OLDER, 20);
+    assert_eq!(next_due(&world, "job-7"), newer, "an older leader leaves it");
+    assert!(filing(&world).pending, "what it will file is filed again");
+    plan_by(&mut world, OLDER, newer);
+    assert_eq!(
+        next_due(&world, "job-7"),
+        older,
+        "a tick of the newer data was decided, the next is by the older"
+    );
+    plan_by(&mut world, ZoneData::bundled(), newer + 10);
+    assert_eq!(next_due(&world, "job-7"), newer + 3_600);
+    assert_eq!(world.check(), Ok(()));
+}
+
+#[test]
+fn ticks_that_new_zone_data_have_before_now_are_one_record() {
+    let mut world = World::new();
+    plan_by(&mut world, OLDER, 0);
+    let mut hourly = job("hourly", "0 45,46 * * * *", Concurrency::Allow);
+    hourly.timezone = "Asia/Kolkata".into();
+    let submission = submission(&mut world, &hourly);
+    let put = edit::put(&world.ledger.state, OLDER, submission, at(0)).expect("a valid job");
+    world.apply(at(0), Action::Put(put));
+    let applied = plan_by(&mut world, ZoneData::bundled(), 600);
+    let records: Vec<_> = applied.iter().flat_map(skips).collect();
+    assert_eq!(records, vec![(100, 160, 2, SkipReason::Rezoned)]);
+    assert_eq!(next_due(&world, "hourly"), 3_700);
+    assert_eq!(world.turns(), vec![]);
+}
+
+#[test]
+fn what_is_due_by_the_old_default_zone_is_decided_before_the_new_one_counts() {
+    let mut world = World::new();
+    let hourly = job("hourly", "0 15 * * * *", Concurrency::Allow);
+    world.put(0, &hourly);
+    let held = Job { name: "held".into(), ..hourly };
+    world.put(0, &held);
+    world.apply(at(1), Action::Hold(Scope::Jobs(vec!["held".into()])));
+    assert_eq!(next_due(&world, "hourly"), 100);
+    world.apply(at(101), Action::SetDefaultZone { zone: "Asia/Kolkata".into() });
+    world.plan(101);
+    assert_eq!(world.turns(), vec![Turn::Open], "it was due at 100");
+    world.plan(103);
+    assert_eq!((next_due(&world, "hourly"), next_due(&world, "held")), (1_900, 1_900));
+    assert!(!world.ledger.state.cluster().expect("founded").filing.pending);
+    assert_eq!(&*world.ledger.state.cluster().expect("founded").founding.default_zone, "Asia/Kolkata");
+}
+
 /// A definition as a client posts it, computed by what the proposer saw at a time.
 fn submission(world: &mut World, definition: &Job) -> Submission {
     world.names += 1;
@@ -371,7 +462,8 @@ fn post_often(mut definition: Job, seconds: i64) -> (World, Vec<Time>) {
         let millis = step * 100;
         definition.expires_at = Some(at(100_000 + step % 2));
         let submission = submission(&mut world, &definition);
-        let put = edit::put(&world.ledger.state, submission, at_millis(millis)).expect("a valid job");
+        let put = edit::put(&world.ledger.state, ZoneData::bundled(), submission, at_millis(millis))
+            .expect("a valid job");
         under_way.push_back(put);
         if under_way.len() > 2 {
             let put = under_way.pop_front().expect("three are under way");
@@ -416,7 +508,7 @@ fn a_clock_set_back_between_an_edit_and_its_entry_loses_no_tick() {
     let mut world = World::new();
     world.put(0, &job("tick", "@every 10s", Concurrency::Allow));
     let submission = submission(&mut world, &job("tick", "*/10 * * * * *", Concurrency::Allow));
-    let put = edit::put(&world.ledger.state, submission, at(35)).expect("a valid job");
+    let put = edit::put(&world.ledger.state, ZoneData::bundled(), submission, at(35)).expect("a valid job");
     world.apply(at(22), Action::Put(put));
     let mut seconds = Vec::new();
     for second in 23..60 {
@@ -454,7 +546,7 @@ fn an_edit_of_a_deleted_job_is_no_edit_of_the_one_that_came_after_it() {
     let seen = world.ledger.state.job_named("one").expect("it is stored").1.version();
     let submission = submission(&mut world, &job("one", "@every 7s", Concurrency::Allow));
     let strict = Submission { expected: Some(seen), ..submission };
-    let put = edit::put(&world.ledger.state, strict, at(25)).expect("a valid job");
+    let put = edit::put(&world.ledger.state, ZoneData::bundled(), strict, at(25)).expect("a valid job");
     assert_eq!(put.due.len(), 2);
     world.apply(at(25), Action::Delete { name: "one".into() });
     world.put(25, &job("one", "@every 10s", Concurrency::Allow));
@@ -525,7 +617,9 @@ fn nonsense_decision() -> impl Strategy<Value = Decision> {
             count,
             reason: SkipReason::Missed
         }),
-        Just(DecisionKind::Refile),
+        Just(DecisionKind::Refile { passed: None }),
+        (instant(), instant())
+            .prop_map(|(from, to)| DecisionKind::Refile { passed: Some(Stretch { from, to, count: 1 }) }),
     ];
     (small(), 0u32..3, 0u32..8, kind, prop::option::of(instant())).prop_map(
         |(job, generation, revision, kind, next_due)| Decision {
@@ -571,6 +665,11 @@ fn action() -> impl Strategy<Value = Action> {
         (small(), mark).prop_map(|(node, mark)| Action::Mark { node: NodeSlot(node), mark }),
         (0u128..3).prop_map(|import| Action::Stage { import: RequestId(import), jobs: Vec::new() }),
         (0u128..3).prop_map(|import| Action::Commit { import: RequestId(import) }),
+        prop::sample::select(vec!["1999a", "2999a"])
+            .prop_map(|version| Action::AdoptZoneData { version: version.into() }),
+        prop::sample::select(vec!["UTC", "Asia/Kolkata", "Nowhere"])
+            .prop_map(|zone| Action::SetDefaultZone { zone: zone.into() }),
+        (0u32..4).prop_map(|epoch| Action::ZonesFiled { epoch }),
         (0u128..3).prop_map(|import| Action::Abandon { import: RequestId(import) }),
     ]
 }

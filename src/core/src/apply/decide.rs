@@ -54,7 +54,7 @@ impl Step<'_> {
                 }
                 taken
             }
-            DecisionKind::Refile => self.refile_job(decision),
+            DecisionKind::Refile { passed } => self.refile_job(decision, *passed),
         }
     }
 
@@ -83,20 +83,6 @@ impl Step<'_> {
             job.cursor = to;
             job.next_due = next_due;
         });
-    }
-
-    /// Gives a job another next due time; the cursor and what is decided stay. Only for a job whose stored one
-    /// cannot be followed, or that is not due yet (new zone data).
-    fn refile_job(&mut self, decision: &Decision) -> bool {
-        let Some(job) = self.state().job(decision.job) else { return false };
-        let next_due = decision.next_due.unwrap_or(Time::NEVER);
-        let fits = job.revision == decision.revision
-            && next_due > job.cursor
-            && (job.needs_replan() || job.next_due > self.now);
-        if fits {
-            self.edit_job(decision.job, |job| job.next_due = next_due);
-        }
-        fits
     }
 
     /// The job's overlap rule, decided against the replicated open occurrences (invariant 4).

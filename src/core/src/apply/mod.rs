@@ -9,6 +9,7 @@ mod jobs;
 mod nodes;
 mod outcome;
 mod put;
+mod zones;
 
 use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
@@ -16,7 +17,7 @@ use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
 use crate::schedule::Zone;
 use crate::state::State;
-use crate::state::record::{Cluster, JobRecord, Remembered, Timer, Turn};
+use crate::state::record::{Cluster, Filing, JobRecord, Remembered, Timer, Turn};
 use crate::time::Time;
 use crate::wheel::Wheel;
 use std::sync::Arc;
@@ -126,10 +127,9 @@ impl Step<'_> {
             Action::Release(scope) => self.release(scope),
             Action::Register(registration) => self.register(registration),
             Action::Mark { node, mark } => self.mark(*node, *mark),
-            Action::AdoptZoneData { version } => {
-                self.ledger.state.edit_cluster(|cluster| cluster.founding.zone_data = version.clone());
-                Ok(Reply::Done)
-            }
+            Action::AdoptZoneData { version } => Ok(self.adopt_zone_data(version)),
+            Action::SetDefaultZone { zone } => self.set_default_zone(zone),
+            Action::ZonesFiled { epoch } => Ok(self.zones_filed(*epoch)),
         }
     }
 
@@ -143,8 +143,13 @@ impl Step<'_> {
         }
         let zone = Zone::lookup(&founding.default_zone)
             .map_err(|error| Refusal::Invalid(format!("default_zone: {error}").into()))?;
-        let cluster =
-            Cluster { founding: founding.clone(), paused: false, held_since: None, floor: Time::EPOCH };
+        let cluster = Cluster {
+            founding: founding.clone(),
+            paused: false,
+            held_since: None,
+            floor: Time::EPOCH,
+            filing: Filing { by: founding.zone_data.clone(), epoch: 0, pending: false },
+        };
         self.ledger.state.set_cluster(cluster, zone);
         Ok(Reply::Done)
     }

@@ -72,16 +72,21 @@ impl Step<'_> {
         Reply::Stored { job: slot, revision: 1, created: true }
     }
 
-    /// The first tick as the proposer computed it; none for what it computed by a clock that is ahead of the
-    /// entry's: ticks between the two would be lost.
+    /// Whether the due times that come with a job can be used: not those computed by a clock that is ahead of
+    /// the entry's (ticks between the two would be lost), nor those for other zone data.
+    fn holds(&self, put: &PutJob) -> bool {
+        put.at <= self.now && put.epoch == self.state().epoch()
+    }
+
+    /// The first tick as the proposer computed it, if that can be used.
     fn computed(&self, put: &PutJob) -> Option<Time> {
-        put.next_due.filter(|_| put.at <= self.now)
+        put.next_due.filter(|_| self.holds(put))
     }
 
     /// The next due time under a definition; the cursor itself, so that the leader computes it anew, if what the
     /// proposer computed cannot be used.
     fn next_due(&self, put: &PutJob, cursor: Time) -> Time {
-        match put.at <= self.now {
+        match self.holds(put) {
             true => put.next_due.unwrap_or(Time::NEVER),
             false => cursor,
         }

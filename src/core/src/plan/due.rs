@@ -6,7 +6,7 @@ use crate::ids::{JobSlot, Origin};
 use crate::job::Catchup;
 use crate::limits;
 use crate::placement::{self, Pending};
-use crate::schedule::Zone;
+use crate::schedule::{ZoneData, Zones};
 use crate::state::State;
 use crate::state::record::JobRecord;
 use crate::time::{Span, Time};
@@ -15,6 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How far a round of decisions on one job goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
+    /// The zone data to compute by.
+    pub(super) data: ZoneData,
     /// The time.
     pub(super) now: Time,
     /// Late ticks that may start.
@@ -33,7 +35,7 @@ pub(super) fn decide(state: &State, slot: JobSlot, reach: Reach, pending: &mut P
         state,
         slot,
         job,
-        zone: state.default_zone(),
+        zones: state.zones(reach.data),
         now,
         spread,
         due: Some(job.next_due),
@@ -46,14 +48,14 @@ pub(super) fn decide(state: &State, slot: JobSlot, reach: Reach, pending: &mut P
 }
 
 /// The next due time of a job whose stored one cannot be followed: strictly after its cursor and what was held.
-pub(super) fn refile(state: &State, slot: JobSlot) -> Option<Decision> {
+pub(super) fn refile(state: &State, slot: JobSlot, data: ZoneData) -> Option<Decision> {
     let job = state.job(slot)?;
-    let next = job.rules.timing.next(job.cursor, job.anchor, state.default_zone());
+    let next = job.rules.timing.next(job.cursor, job.anchor, &state.zones(data));
     Some(Decision {
         job: slot,
         generation: job.generation,
         revision: job.revision,
-        kind: DecisionKind::Refile,
+        kind: DecisionKind::Refile { passed: None },
         next_due: next,
     })
 }
@@ -62,7 +64,7 @@ struct Round<'a> {
     state: &'a State,
     slot: JobSlot,
     job: &'a JobRecord,
-    zone: &'a Zone,
+    zones: Zones,
     now: Time,
     spread: bool,
     /// The first tick that is not decided yet.
@@ -138,7 +140,7 @@ impl Round<'_> {
     /// Passes over the ticks in `[due, until]`, of which `due` is one.
     fn skip(&mut self, due: Time, until: Time, reason: SkipReason) {
         let timing = &self.job.rules.timing;
-        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, self.zone);
+        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, &self.zones);
         let last = last.unwrap_or(due).max(due);
         let next = self.next(last);
         self.push(DecisionKind::Skip { from: due, to: last, count: count.max(1), reason }, next);
@@ -156,12 +158,12 @@ impl Round<'_> {
     }
 
     fn next(&self, after: Time) -> Option<Time> {
-        self.job.rules.timing.next(after, self.job.anchor, self.zone)
+        self.job.rules.timing.next(after, self.job.anchor, &self.zones)
     }
 
     /// The last tick in `[due, until]`.
     fn last(&self, due: Time, until: Time) -> Option<Time> {
-        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, self.zone);
+        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, &self.zones);
         Some(last.unwrap_or(due).max(due))
     }
 }

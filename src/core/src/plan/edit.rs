@@ -6,6 +6,7 @@ use crate::ids::JobUid;
 use crate::job::{Job, JobError};
 use crate::placement::Pending;
 use crate::rules::Rules;
+use crate::schedule::{ZoneData, Zones};
 use crate::state::State;
 use crate::state::record::JobRecord;
 use crate::time::{Span, Time};
@@ -27,7 +28,8 @@ pub struct Submission {
 }
 
 /// Completes a submission with all that depends on schedules and the present time, as seen in `state`.
-pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, JobError> {
+pub fn put(state: &State, data: ZoneData, submission: Submission, now: Time) -> Result<PutJob, JobError> {
+    let zones = state.zones(data);
     let rules = Rules::of(&submission.job)?;
     let found = state.job_named(&submission.job.name);
     let retimed = found.filter(|(_, old)| old.rules.timing != rules.timing);
@@ -36,10 +38,10 @@ pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, J
     if let Some((slot, old)) = retimed {
         if state.held_since().is_none() {
             // A job that is being disabled does not run earlier for it.
-            let reach = Reach { now, budget: usize::MAX, spread: rules.timing.disabled };
+            let reach = Reach { data, now, budget: usize::MAX, spread: rules.timing.disabled };
             due = due::decide(state, slot, reach, &mut Pending::default());
         }
-        passed = passed_over(state, old, &due, now);
+        passed = passed_over(&zones, old, &due, now);
     }
     let anchor = match found {
         Some((_, old)) if rules.timing.keeps_phase_of(&old.rules.timing) => old.anchor,
@@ -47,9 +49,10 @@ pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, J
     };
     Ok(PutJob {
         at: now,
+        epoch: state.epoch(),
         seen: submission.expected.or(found.map(|(_, old)| old.version())).unwrap_or_default(),
         strict: submission.expected.is_some(),
-        next_due: rules.timing.next(now, anchor, state.default_zone()),
+        next_due: rules.timing.next(now, anchor, &zones),
         job: submission.job,
         definition: submission.definition,
         uid: submission.uid,
@@ -60,12 +63,12 @@ pub fn put(state: &State, submission: Submission, now: Time) -> Result<PutJob, J
 }
 
 /// The ticks of the old timing that neither were decided nor will be by `due`.
-fn passed_over(state: &State, old: &JobRecord, due: &[Decision], now: Time) -> Option<Stretch> {
+fn passed_over(zones: &Zones, old: &JobRecord, due: &[Decision], now: Time) -> Option<Stretch> {
     let decided = due.iter().map(|decision| decision.kind.last()).max().unwrap_or(old.cursor);
     let after = decided.max(old.cursor);
     let mut timing = old.rules.timing.clone();
     timing.disabled = false;
-    let from = timing.next(after, old.anchor, state.default_zone()).filter(|from| *from <= now)?;
-    let (count, to) = timing.stretch(from - Span::from_nanos(1), now, old.anchor, state.default_zone());
+    let from = timing.next(after, old.anchor, zones).filter(|from| *from <= now)?;
+    let (count, to) = timing.stretch(from - Span::from_nanos(1), now, old.anchor, zones);
     Some(Stretch { from, to: to.unwrap_or(from), count: count.max(1) })
 }

@@ -151,6 +151,9 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
         .small(u64::from(cluster.paused))
         .time(cluster.held_since.unwrap_or(Time::NEVER))
         .time(cluster.floor)
+        .text(cluster.filing.by.as_bytes())
+        .small(cluster.filing.epoch)
+        .small(u64::from(cluster.filing.pending))
         .hash()
 }
 

@@ -26,6 +26,10 @@ impl State {
         self.default_zone = default_zone;
     }
 
+    pub(crate) fn set_default_zone(&mut self, zone: Zone) {
+        self.default_zone = zone;
+    }
+
     pub(crate) fn edit_cluster(&mut self, edit: impl FnOnce(&mut Cluster)) {
         let Some(mut cluster) = self.cluster.take() else { return };
         let old = digest::cluster(&cluster);

@@ -6,7 +6,7 @@ use super::record::{
 use super::{Slot, State};
 use crate::command::PutJob;
 use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
-use crate::schedule::Zone;
+use crate::schedule::{Zone, ZoneData, Zones};
 use crate::time::Time;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -40,6 +40,21 @@ impl State {
     /// The zone of jobs that name none.
     pub fn default_zone(&self) -> &Zone {
         &self.default_zone
+    }
+
+    /// What the zones of schedules mean by these data.
+    pub fn zones(&self, data: ZoneData) -> Zones {
+        Zones::new(self.default_zone, data)
+    }
+
+    /// The epoch of due times that are computed now.
+    pub fn epoch(&self) -> u32 {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.filing.epoch)
+    }
+
+    /// How many slots for jobs there are, used or not.
+    pub fn slots(&self) -> u32 {
+        self.jobs.len() as u32
     }
 
     /// Whether submissions are refused.

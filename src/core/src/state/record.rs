@@ -276,7 +276,7 @@ pub struct Remembered {
 /// What is true of the cluster as a whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cluster {
-    /// What was fixed at its founding, and the version of the zone data now.
+    /// What was fixed at its founding, but with the newest version of the zone data and the default zone of now.
     pub founding: crate::command::Founding,
     /// Whether submissions are refused.
     pub paused: bool,
@@ -284,6 +284,20 @@ pub struct Cluster {
     pub held_since: Option<Time>,
     /// Ticks up to here are passed over as held.
     pub floor: Time,
+    /// What next due times are computed by.
+    pub filing: Filing,
+}
+
+/// By which zone data, and for which default zone, next due times are computed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Filing {
+    /// Version of the zone data that the present leader computes by; the newest that a leader ever had is in
+    /// [`Cluster::founding`].
+    pub by: Arc<str>,
+    /// Counts the changes of `by` and of the default zone.
+    pub epoch: u32,
+    /// Whether jobs may be filed by what was before.
+    pub pending: bool,
 }
 
 /// One record of a snapshot, in any order but jobs before what names them.

@@ -41,6 +41,7 @@ pub(crate) enum Wish {
     Hold(Scope),
     Release(Scope),
     Mark(NodeId, Mark),
+    SetDefaultZone(&'static str),
 }
 
 impl World {
@@ -110,6 +111,7 @@ impl World {
             Wish::Run(name) => Action::Run { name, nominal: now },
             Wish::Cancel(occurrence) => Action::Cancel { occurrence },
             Wish::Pause(paused) => Action::Pause(paused),
+            Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
             Wish::Mark(node, mark) => {
@@ -137,7 +139,8 @@ impl World {
             expected,
             counters: None,
         };
-        edit::put(&self.servers[server].ledger.state, submission, now).ok()
+        let at = &self.servers[server];
+        edit::put(&at.ledger.state, at.data, submission, now).ok()
     }
 
     /// Somebody wants something new.
@@ -163,7 +166,11 @@ impl World {
             77..82 => self.cancel_something(),
             82..85 => self.pause(),
             85..91 => self.hold(known),
-            91..96 => self.import(),
+            91..95 => self.import(),
+            95..97 => {
+                let zone = *self.chance.pick(&["Europe/Berlin", "Asia/Kolkata", "UTC"]);
+                self.want(Wish::SetDefaultZone(zone));
+            }
             _ => self.mark_some_node(),
         }
     }

@@ -51,10 +51,14 @@ pub(crate) enum Mutant {
     AgentIgnoresTheNominalTime,
     /// An agent takes work that is meant for an earlier journal.
     AgentTakesForeignJournals,
+    /// The leader says that all jobs are filed by its zone data, and files none.
+    ZonesAreNotFiled,
+    /// Ticks that new zone data have in the past are forgotten.
+    RezonedTicksAreForgotten,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 16] = [
+    pub(crate) const ALL: [Mutant; 18] = [
         Mutant::StaleDecisionIsTaken,
         Mutant::DispatchBeforeCommit,
         Mutant::SpoolDropsAnEntry,
@@ -71,6 +75,8 @@ impl Mutant {
         Mutant::OutcomeOfAnotherAttempt,
         Mutant::AgentIgnoresTheNominalTime,
         Mutant::AgentTakesForeignJournals,
+        Mutant::ZonesAreNotFiled,
+        Mutant::RezonedTicksAreForgotten,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
@@ -87,6 +93,7 @@ impl Mutant {
             Mutant::LostProposalIsDone => &["liveness"],
             Mutant::RetriesAreForgotten => &["liveness"],
             Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3"],
+            Mutant::ZonesAreNotFiled | Mutant::RezonedTicksAreForgotten => &["invariant 3"],
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
             Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
             Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5"],
@@ -207,17 +214,38 @@ fn set_held(ledger: &mut Ledger, held: Option<Time>) {
 
 /// What becomes of an entry on its way into the log.
 pub(crate) fn at_commit(world: &World, entry: Entry) -> Entry {
-    if !world.has(Mutant::OutcomeOfAnotherAttempt) {
-        return entry;
-    }
     let Some(batch) = &entry.batch else { return entry };
     let mut batch = Batch::clone(batch);
+    match world.settings.mutant {
+        Some(Mutant::OutcomeOfAnotherAttempt) => rename_reports(world, &mut batch),
+        Some(Mutant::ZonesAreNotFiled) => edit_refilings(&mut batch, |decision| {
+            let job = world.checks.witness.state.job(decision.job);
+            decision.next_due = job.map(|job| job.next_due).filter(|due| *due != Time::NEVER);
+            decision.kind = DecisionKind::Refile { passed: None };
+        }),
+        Some(Mutant::RezonedTicksAreForgotten) => edit_refilings(&mut batch, |decision| {
+            decision.kind = DecisionKind::Refile { passed: None };
+        }),
+        _ => return entry,
+    }
+    Entry { batch: Some(Arc::new(batch)), ..entry }
+}
+
+fn edit_refilings(batch: &mut Batch, edit: impl Fn(&mut Decision)) {
+    for command in &mut batch.commands {
+        let Action::Decide(decisions) = &mut command.action else { continue };
+        let refilings =
+            decisions.iter_mut().filter(|decision| matches!(decision.kind, DecisionKind::Refile { .. }));
+        refilings.for_each(|decision| edit(decision));
+    }
+}
+
+fn rename_reports(world: &World, batch: &mut Batch) {
     for command in &mut batch.commands {
         if let Action::Report(reports) = &mut command.action {
             reports.iter_mut().for_each(|report| rename(&world.checks.witness.state, report));
         }
     }
-    Entry { batch: Some(Arc::new(batch)), ..entry }
 }
 
 fn rename(state: &State, report: &mut Report) {

@@ -2,6 +2,7 @@
 
 use crate::clock::{BEGINNING, Clock};
 use crate::event::{Event, Message, Peer};
+use crate::jobs::newest_zone_data;
 use crate::mutants::{self, Mutant};
 use crate::world::{Phase, World};
 use dkron_core::apply::Ledger;
@@ -10,6 +11,7 @@ use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
 use dkron_core::jump::{Guard, Reading, Verdict};
 use dkron_core::node::Mark;
 use dkron_core::plan::{Order, Planner, Token};
+use dkron_core::schedule::ZoneData;
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::{Span, Time};
@@ -23,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) isolated: bool,
     pub(crate) clock: Clock,
     guard: Guard,
+    /// Of the version that it runs.
+    pub(crate) data: ZoneData,
     pub(crate) ledger: Ledger,
     pub(crate) lead: Option<Lead>,
     pub(crate) applying: bool,
@@ -56,13 +60,14 @@ enum Purpose {
 const SILENCE: Span = Span::from_seconds(5);
 
 impl Server {
-    pub(crate) fn new(clock: Clock) -> Server {
+    pub(crate) fn new(clock: Clock, data: ZoneData) -> Server {
         Server {
             alive: true,
             life: 1,
             isolated: false,
             clock,
             guard: Guard::new(),
+            data,
             ledger: Ledger::default(),
             lead: None,
             applying: false,
@@ -71,11 +76,11 @@ impl Server {
 }
 
 impl Lead {
-    pub(crate) fn new(term: u64, ready_at: u64, since: Time) -> Lead {
+    pub(crate) fn new(term: u64, ready_at: u64, since: Time, data: ZoneData) -> Lead {
         Lead {
             term,
             ready_at,
-            planner: Planner::default(),
+            planner: Planner::with_zone_data(data),
             queue: Vec::new(),
             flushing: false,
             waiting: BTreeMap::new(),
@@ -414,7 +419,12 @@ impl World {
         if !at.alive {
             return;
         }
-        *at = Server { alive: false, life: at.life + 1, isolated: at.isolated, ..Server::new(at.clock) };
+        *at = Server {
+            alive: false,
+            life: at.life + 1,
+            isolated: at.isolated,
+            ..Server::new(at.clock, at.data)
+        };
         if self.log.leader == Some(server) {
             self.call_election();
         }
@@ -424,6 +434,9 @@ impl World {
     pub(crate) fn server_starts(&mut self, server: usize) {
         if self.servers[server].alive {
             return;
+        }
+        if self.chance.per_mille(300) {
+            self.servers[server].data = newest_zone_data();
         }
         let from = self.chance.below(self.log.snapshots.len() as u64 + 1) as usize;
         let snapshot = self.log.snapshots.get(from).cloned();

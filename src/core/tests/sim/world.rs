@@ -6,6 +6,7 @@ use crate::checks::Checks;
 use crate::client::Clients;
 use crate::clock::{BEGINNING, Clock};
 use crate::event::{Event, Message, Peer, Settings};
+use crate::jobs::{OLDER_ZONE_DATA, newest_zone_data};
 use crate::log::Log;
 use crate::mutants::Mutant;
 use crate::server::Server;
@@ -83,7 +84,11 @@ impl World {
             trace: Trace::new(settings.print),
             log: Log::default(),
             servers: (0..servers)
-                .map(|_| Server::new(Clock::off_by(&mut chance, weather.clock_ms)))
+                .map(|_| {
+                    let older = chance.per_mille(300);
+                    let data = if older { OLDER_ZONE_DATA } else { newest_zone_data() };
+                    Server::new(Clock::off_by(&mut chance, weather.clock_ms), data)
+                })
                 .collect(),
             agents: (0..agents).map(|index| Agent::new(index, &mut chance, weather.clock_ms)).collect(),
             clients: Clients::default(),

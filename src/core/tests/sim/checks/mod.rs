@@ -146,8 +146,12 @@ impl Checks {
     }
 }
 
-/// Whether an entry may decide ticks of two editions of a job.
+/// Whether an entry may decide ticks of two editions of a job, or by two versions of the zone data.
 fn edits_and_more(change: &Change<'_>) -> bool {
+    let pending = |state: &State| state.cluster().is_some_and(|cluster| cluster.filing.pending);
+    if pending(change.before) || pending(change.after) {
+        return true;
+    }
     let decides =
         |action: &Action| matches!(action, Action::Put(_) | Action::Commit { .. } | Action::Decide(_));
     let several = change.batch.commands.iter().filter(|command| decides(&command.action)).count() > 1;
