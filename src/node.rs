@@ -264,7 +264,7 @@ fn raft_options(
         founder,
         multiplier: 1,
         snapshots: SnapshotRule::default(),
-        clock: Arc::new(clock::wall),
+        clock: Arc::new(|| clock::guarded().time),
         history,
         history_synced,
     }

@@ -149,6 +149,7 @@ struct Opened {
     folder: Folder,
     lock: Arc<File>,
     node: NodeId,
+    life: u64,
     boot: dkron_core::ids::BootId,
     journal: journal_file::Opened,
 }
@@ -159,13 +160,14 @@ fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
     let lock = folder.lock("lock").map_err(failed("locking the data directory"))?;
     let lock = Arc::new(lock.ok_or(AgentError::InUse)?);
     let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
+    let life = identity::next_life(&folder, clock::wall()).map_err(failed("counting the agent's starts"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
     let journal = JournalFile::open(&folder, lock.clone()).map_err(failed("reading the journal"))?;
     if let Some(problem) = &journal.set_aside {
         tracing::error!(%problem, journal = %journal.header.journal, "the journal was damaged: set aside, a new one begun");
     }
     remove_stray_outputs(&folder, &journal.records).map_err(failed("tidying the outputs"))?;
-    Ok(Opened { folder, lock, node, boot, journal })
+    Ok(Opened { folder, lock, node, life, boot, journal })
 }
 
 /// Removes kept outputs that nobody will ask for: those of executions that the journal does not owe.
@@ -187,8 +189,14 @@ fn remove_stray_outputs(folder: &Folder, records: &[Record]) -> io::Result<()> {
 }
 
 fn begin(options: Options, opened: Opened) -> AgentHandle {
-    let Opened { folder, lock, node, boot, journal: journal_file::Opened { header, records, file, .. } } =
-        opened;
+    let Opened {
+        folder,
+        lock,
+        node,
+        life,
+        boot,
+        journal: journal_file::Opened { header, records, file, .. },
+    } = opened;
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let (cluster_sender, cluster) = watch::channel(header.cluster);
@@ -196,6 +204,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     let registration = Registration {
         node: options.node.unwrap_or(node),
         name: options.name,
+        life,
         journal: header.journal,
         boot,
         tags: options.tags,

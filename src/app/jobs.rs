@@ -4,10 +4,11 @@ use super::{App, Error, Kind, fresh_request, fresh_uid};
 use crate::executor;
 use crate::raft::Priority;
 use crate::task;
-use dkron_core::command::{Action, Counters, Reply, Scope};
+use dkron_core::command::{Action, Counters, Reply, Scope, Version};
 use dkron_core::ids::{JobSlot, JobUid, RequestId};
 use dkron_core::job::Job;
 use dkron_core::plan::edit::{self, Submission};
+use dkron_core::schedule::ZoneData;
 use dkron_core::state::State;
 use dkron_core::state::record::JobRecord;
 use dkron_core::time::Time;
@@ -17,12 +18,10 @@ use std::sync::Arc;
 /// A job as clients see it.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// Its uid.
-    pub uid: JobUid,
     /// The definition.
     pub job: Job,
-    /// How often it was edited: a safe update names it.
-    pub revision: u32,
+    /// Which edit of it this is: a safe update names it.
+    pub version: Version,
     /// Counters and last outcomes.
     pub counters: Counters,
     /// When it runs next, none if not by itself.
@@ -53,8 +52,8 @@ pub struct Submit {
     pub job: Job,
     /// Counters that come along: a restored job keeps its own.
     pub counters: Option<Counters>,
-    /// The revision that the job must have: a safe update.
-    pub expected: Option<u32>,
+    /// The edit that the job must stand at: a safe update.
+    pub expected: Option<Version>,
     /// The client's request id, if it gave one.
     pub request: Option<RequestId>,
 }
@@ -71,7 +70,7 @@ impl App {
         let request = submit.request.map_or_else(fresh_request, Ok)?;
         let submission = submission(submit)?;
         let view = self.view().await?;
-        let put = edit::put(&view.state, submission, self.now())?;
+        let put = edit::put(&view.state, ZoneData::bundled(), submission, self.now())?;
         match self.propose(Priority::Write, request, Action::Put(put)).await? {
             Reply::Stored { revision, .. } => Ok(revision),
             _ => Err(Error::new(Kind::Internal, "a stored job was answered by something else")),
@@ -118,7 +117,7 @@ impl App {
         for _ in 0..TOGGLE_TRIES {
             let shown = self.job(name).await?;
             let job = Job { disabled: !shown.job.disabled, ..shown.job };
-            let submit = Submit { job, counters: None, expected: Some(shown.revision), request: None };
+            let submit = Submit { job, counters: None, expected: Some(shown.version), request: None };
             match self.put_job(submit).await {
                 Ok(_) => return self.job(name).await,
                 Err(error) if error.kind() == Kind::Changed => {}
@@ -184,9 +183,8 @@ fn show(state: &State, slot: JobSlot, record: &JobRecord) -> Result<Shown, Error
     let mut dependents: Vec<Arc<str>> = state.children_of(slot).filter_map(child).collect();
     dependents.sort_unstable();
     Ok(Shown {
-        uid: record.uid,
         job,
-        revision: record.revision,
+        version: record.version(),
         counters: record.counters,
         next: (record.next_due != Time::NEVER).then_some(record.next_due),
         dependents,

@@ -9,6 +9,7 @@ use dkron_core::command::{Action, PutJob};
 use dkron_core::ids::RequestId;
 use dkron_core::limits::ENTRY_BYTES_MAX;
 use dkron_core::plan::edit;
+use dkron_core::schedule::ZoneData;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one staged part may take of an entry, with room for its frame.
@@ -41,7 +42,8 @@ impl App {
     async fn completed(&self, submits: Vec<Submit>) -> Result<Vec<PutJob>, Error> {
         let (view, now) = (self.view().await?, self.now());
         let completing = task::blocking("prepare jobs", move || {
-            submits.into_iter().map(|submit| Ok(edit::put(&view.state, submission(submit)?, now)?)).collect()
+            let put = |submit| Ok(edit::put(&view.state, ZoneData::bundled(), submission(submit)?, now)?);
+            submits.into_iter().map(put).collect()
         });
         completing.await.map_err(|_| Error::new(Kind::Internal, "preparing the jobs broke off"))?
     }

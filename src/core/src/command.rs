@@ -99,6 +99,9 @@ pub enum Action {
         /// The nominal time of the run: when it was asked for.
         nominal: Time,
     },
+    /// Runs for nominal times of the past asked for, decided one after the other; the command's request is their
+    /// cause.
+    Backfill(Backfill),
     /// The open executions of an occurrence shall end.
     Cancel {
         /// The occurrence.
@@ -259,6 +262,17 @@ pub enum GiveUp {
     /// An execution whose agent has been silent for longer than `lost_after`, or whose next attempt has found
     /// no node for longer than the catch-up window.
     Lost(ExecutionRef),
+}
+
+/// Ticks of the past, listed by the proposer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Backfill {
+    /// The job's name.
+    pub name: Arc<str>,
+    /// The job whose schedule was looked at.
+    pub job: JobUid,
+    /// The nominal times, in order; at most [`limits::BACKFILL_MAX`](crate::limits::BACKFILL_MAX).
+    pub nominals: Vec<Time>,
 }
 
 /// A job created or replaced.
@@ -434,6 +448,19 @@ pub enum Refusal {
     /// A disabled job is not run by hand (as Dkron).
     #[error("job '{0}' is disabled")]
     Disabled(Arc<str>),
+    /// More backfilled runs than may wait.
+    #[error(
+        "{wanted} runs of job '{job}' are asked for and {waiting} wait: at most {} may wait",
+        crate::limits::BACKFILL_MAX
+    )]
+    BackfillTooLarge {
+        /// The job.
+        job: Arc<str>,
+        /// How many wait already.
+        waiting: u32,
+        /// How many are asked for.
+        wanted: u32,
+    },
     /// No such import.
     #[error("import {0} is not staged")]
     UnknownImport(RequestId),

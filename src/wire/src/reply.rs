@@ -65,6 +65,12 @@ fn refusal_to_proto(refusal: &Refusal) -> proto::Refused {
         Refusal::NameTaken(name) => named(14, name),
         Refusal::Invalid(problem) => named(15, problem),
         Refusal::NoRequest => plain(16),
+        Refusal::OlderLife { name, life, known } => {
+            proto::Refused { numbers: vec![*life, *known], ..named(17, name) }
+        }
+        Refusal::BackfillTooLarge { job, waiting, wanted } => {
+            proto::Refused { numbers: vec![(*waiting).into(), (*wanted).into()], ..named(18, job) }
+        }
     }
 }
 
@@ -91,6 +97,22 @@ fn refusal_from_proto(refused: proto::Refused) -> Result<Refusal, WireError> {
         14 => Refusal::NameTaken(text.into()),
         15 => Refusal::Invalid(text.into()),
         16 => Refusal::NoRequest,
+        17 => {
+            let [life, known] = two(&refused.numbers)?;
+            Refusal::OlderLife { name: text.into(), life, known }
+        }
+        18 => {
+            let small = |number: u64| {
+                u32::try_from(number).map_err(|_| WireError::Range { field: "refused.numbers" })
+            };
+            let [waiting, wanted] = two(&refused.numbers)?;
+            Refusal::BackfillTooLarge { job: text.into(), waiting: small(waiting)?, wanted: small(wanted)? }
+        }
         kind => return Err(WireError::UnknownNumber { field: "refused.kind", number: kind.into() }),
     })
+}
+
+fn two(numbers: &[u64]) -> Result<[u64; 2], WireError> {
+    let found = numbers.len() as u64;
+    numbers.try_into().map_err(|_| WireError::Length { field: "refused.numbers", found })
 }

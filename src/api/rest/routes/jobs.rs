@@ -203,7 +203,7 @@ fn view<'a>(shown: &'a Shown, dependents: &'a [String]) -> JobView<'a> {
 }
 
 fn answer(status: StatusCode, shown: &Shown, pretty: bool) -> Response {
-    tagged(json(status, encode(shown, pretty)), shown.revision)
+    tagged(json(status, encode(shown, pretty)), shown.version.revision)
 }
 
 /// A job as it is, as `GET` gives it.

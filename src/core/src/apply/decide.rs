@@ -6,7 +6,7 @@ use crate::execution::{SkipReason, Verdict};
 use crate::ids::{ExecutionRef, JobSlot, NodeSlot, OccurrenceId, OccurrenceRef, Origin};
 use crate::job::Concurrency;
 use crate::limits;
-use crate::state::record::{Execution, Occurrence, Progress, Timer, Turn};
+use crate::state::record::{Execution, Occurrence, Progress, Requested, Timer, Turn};
 use crate::time::{Span, Time};
 
 impl Step<'_> {
@@ -35,10 +35,10 @@ impl Step<'_> {
                 taken
             }
             DecisionKind::Start { origin, nominal, nodes } => {
-                let waiting = self.state().requested(decision.job, *origin);
-                let taken = waiting.is_some_and(|(_, requested)| requested.nominal == *nominal);
+                let requested = Requested { job: decision.job, origin: *origin, nominal: *nominal };
+                let taken = self.state().requested(requested).is_some();
                 if taken {
-                    self.ledger.state.remove_requested(decision.job, *origin);
+                    self.ledger.state.remove_requested(requested);
                     self.admit(decision.job, *origin, *nominal, nodes);
                 }
                 taken
@@ -89,7 +89,10 @@ impl Step<'_> {
     pub(super) fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
         let executions = self.assigned(nodes);
         let concurrency = self.state().job(slot).map(|job| job.rules.policy.concurrency);
-        if concurrency == Some(Concurrency::Replace) {
+        let backfill = matches!(origin, Origin::Backfill(_));
+        if backfill {
+            // It takes no other's place: it waits.
+        } else if concurrency == Some(Concurrency::Replace) {
             self.drop_waiting(slot);
             self.cancel_open(slot);
         } else if executions.is_empty() {
@@ -98,6 +101,11 @@ impl Step<'_> {
         let Some(job) = self.state().job(slot).cloned() else { return };
         let busy = job.open > 0;
         let turn = match job.rules.policy.concurrency {
+            Concurrency::Forbid | Concurrency::Queue | Concurrency::Replace
+                if backfill && (busy || self.somebody_waits(slot)) =>
+            {
+                Turn::Queued
+            }
             Concurrency::Forbid if busy => return self.skip_one(slot, origin, nominal, SkipReason::Overlap),
             Concurrency::Queue if job.queued >= u32::from(limits::QUEUE_MAX) => {
                 return self.skip_one(slot, origin, nominal, SkipReason::QueueFull);
@@ -229,7 +237,8 @@ impl Step<'_> {
         let Some(job) = self.state().job(found.job).cloned() else { return false };
         let exclusive = job.rules.policy.concurrency != Concurrency::Allow;
         if exclusive && job.open > 0 {
-            if job.rules.policy.concurrency == Concurrency::Forbid {
+            let waits = matches!(found.origin, Origin::Backfill(_));
+            if job.rules.policy.concurrency == Concurrency::Forbid && !waits {
                 return self.close_unstarted(reference, SkipReason::Overlap);
             }
             self.ledger.state.edit_occurrence(reference, |found| found.turn = Turn::Queued);

@@ -118,6 +118,7 @@ impl Step<'_> {
             Action::Delete { name } => self.delete(name),
             Action::DeleteExecutions { name } => self.delete_executions(name),
             Action::Run { name, nominal } => self.run(name, *nominal, command.request),
+            Action::Backfill(backfill) => self.backfill(backfill, command.request),
             Action::Cancel { occurrence } => self.cancel_occurrence(*occurrence),
             Action::Pause(paused) => {
                 self.ledger.state.edit_cluster(|cluster| cluster.paused = *paused);

@@ -4,6 +4,7 @@
 //! nothing in it looks at all jobs. What it proposes is remembered until it is answered, so that no turn
 //! proposes twice; a new leader begins with an empty memory and finds everything undone in the state.
 
+pub mod backfill;
 mod due;
 pub mod edit;
 mod resend;

@@ -1,11 +1,9 @@
 //! Reading the state: what plans, placements, the API and snapshots may ask.
 
-use super::record::{
-    Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Requested, Staged, Timer,
-};
+use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Staged, Timer};
 use super::{Slot, State};
 use crate::command::PutJob;
-use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use crate::schedule::{Zone, ZoneData, Zones};
 use crate::time::Time;
 use std::ops::Bound;
@@ -148,15 +146,6 @@ impl State {
             .map(|(_, found)| *found)
     }
 
-    /// A requested run that waits for its decision, with its place on the agenda.
-    pub fn requested(&self, job: JobSlot, origin: Origin) -> Option<(u64, Requested)> {
-        let place = *self.requested.get(&(job, origin))?;
-        match self.agenda.get(&place) {
-            Some(Item::Decide(requested)) => Some((place, *requested)),
-            _ => None,
-        }
-    }
-
     /// What the leader has to do, after a place on the agenda.
     pub fn agenda_after(&self, place: u64) -> impl Iterator<Item = (u64, Item)> + '_ {
         self.agenda.range((Bound::Excluded(place), Bound::Unbounded)).map(|(place, item)| (*place, *item))
@@ -221,6 +210,7 @@ impl State {
             Item::Decide(requested) => Some(Record::Requested(*place, *requested)),
             _ => None,
         });
+        let waiting = self.waiting_requests().map(|requested| Record::Requested(0, requested));
         let staged = self.staged.iter().flat_map(|(import, staged)| {
             staged.jobs.iter().map(|job| Record::Staged(*import, staged.touched_at, PutJob::clone(job)))
         });
@@ -240,6 +230,7 @@ impl State {
             .chain(nodes)
             .chain(occurrences)
             .chain(requested)
+            .chain(waiting)
             .chain(remembered)
             .chain(staged)
     }

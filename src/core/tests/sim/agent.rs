@@ -170,7 +170,7 @@ impl World {
         let mut effects = journal.step(shown, input);
         for action in &effects.actions {
             if let Action::Start(launch) = action {
-                self.checks.may_start(launch.id, shown);
+                self.checks.may_start(launch.id, shown, at.journal_id);
             }
         }
         let wake = journal.wake_at().map(|wake| at.clock.when(wake, now).max(now + Span::from_millis(1)));

@@ -6,8 +6,9 @@ use crate::world::{Phase, World};
 use dkron_core::command::{Action, Command, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, OccurrenceRef, RequestId};
 use dkron_core::node::Mark;
+use dkron_core::plan::backfill::{self, Past};
 use dkron_core::plan::edit::{self, Submission};
-use dkron_core::time::Time;
+use dkron_core::time::{Span, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub(crate) enum Wish {
     Release(Scope),
     Mark(NodeId, Mark),
     SetDefaultZone(&'static str),
+    Backfill(Past),
 }
 
 impl World {
@@ -111,6 +113,16 @@ impl World {
             Wish::Run(name) => Action::Run { name, nominal: now },
             Wish::Cancel(occurrence) => Action::Cancel { occurrence },
             Wish::Pause(paused) => Action::Pause(paused),
+            Wish::Backfill(past) => {
+                let at = &self.servers[server];
+                match backfill::command(&at.ledger.state, at.data, &past, now) {
+                    Ok(action) => action,
+                    Err(_) => {
+                        self.clients.open.remove(&request); // answered at once
+                        return None;
+                    }
+                }
+            }
             Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
@@ -159,7 +171,8 @@ impl World {
             8..30 => self.want(Wish::Run(known)),
             30..42 => self.post_again(&known),
             42..46 => self.post_in_a_row(&known),
-            46..55 => self.want(Wish::Run(known)),
+            46..52 => self.want(Wish::Run(known)),
+            52..55 => self.backfill(known),
             55..70 => self.edit(&known),
             70..74 => self.want(Wish::Delete(known)),
             74..77 => self.want(Wish::DeleteExecutions(known)),
@@ -224,6 +237,12 @@ impl World {
         });
         self.clients.book.insert(name.to_owned(), edited.clone());
         self.want(Wish::Put { document: edited, expected });
+    }
+
+    fn backfill(&mut self, name: Arc<str>) {
+        let from = self.now - Span::from_millis(self.chance.between(1_000, 12_000));
+        let range = from..from + Span::from_millis(self.chance.between(1_000, 10_000));
+        self.want(Wish::Backfill(Past { name, range }));
     }
 
     fn cancel_something(&mut self) {

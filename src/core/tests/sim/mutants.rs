@@ -96,7 +96,7 @@ impl Mutant {
             Mutant::ZonesAreNotFiled | Mutant::RezonedTicksAreForgotten => &["invariant 3"],
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
             Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
-            Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5"],
+            Mutant::AgentTakesForeignJournals => &["invariant 6"],
         }
     }
 

@@ -50,4 +50,7 @@ pub struct Refused {
     pub id: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(uint32, tag = "4")]
     pub revision: u32,
+    /// Two lives of a node; how many runs wait, and how many are asked for.
+    #[prost(uint64, repeated, tag = "5")]
+    pub numbers: ::prost::alloc::vec::Vec<u64>,
 }

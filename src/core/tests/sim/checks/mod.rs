@@ -168,6 +168,7 @@ fn items(change: &Change<'_>, action: &Action) -> usize {
         Action::Report(items) => items.len(),
         Action::GiveUp(items) => items.len(),
         Action::Put(put) => 1 + put.due.len(),
+        Action::Backfill(backfill) => backfill.nominals.len(),
         Action::Stage { jobs, .. } => jobs.len(),
         Action::Commit { import } => {
             let staged = change.before.staged(*import);
@@ -179,7 +180,10 @@ fn items(change: &Change<'_>, action: &Action) -> usize {
         }
         Action::Mark { node, .. } => 1 + change.before.executions_on(*node).count(),
         Action::Delete { name } | Action::DeleteExecutions { name } => {
-            1 + change.before.slot_of(name).map_or(0, |slot| change.before.occurrences_of(slot).count())
+            let slot = change.before.slot_of(name);
+            let open =
+                |slot| change.before.occurrences_of(slot).count() + change.before.backfill_rows(slot).count();
+            1 + slot.map_or(0, open)
         }
         _ => 1,
     }
