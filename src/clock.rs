@@ -1,7 +1,9 @@
 //! The only reader of the clocks, so that whoever decides can be handed a time.
 
+use dkron_core::jump::{Guard, Reading, Verdict};
 use dkron_core::time::{Span, Time};
 use rustix::time::{ClockId, clock_gettime};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock. It may jump either way.
@@ -12,6 +14,18 @@ pub fn wall() -> Time {
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
     };
     Time::from_nanos(nanos)
+}
+
+/// The wall clock, held against the boot clock: what decides, stamps an entry or computes a due time goes by
+/// this. One guard for the process, for it has one wall clock.
+pub fn guarded() -> Reading {
+    static GUARD: Mutex<Guard> = Mutex::new(Guard::new());
+    let mut guard = GUARD.lock().unwrap_or_else(PoisonError::into_inner);
+    let reading = guard.read(wall(), boot());
+    if let Verdict::Jumped(by) = reading.verdict {
+        tracing::error!(by_ms = by.millis(), "the wall clock jumped: nothing is decided until it is steady");
+    }
+    reading
 }
 
 /// For measuring and waiting; never goes back, stands still while the machine sleeps.

@@ -6,6 +6,7 @@ use dkron_core::ids::{BootId, ClusterId, Incarnation, JobUid, JournalId, NodeId}
 use dkron_core::job::Job;
 use dkron_core::node::Registration;
 use dkron_core::plan::edit::{self, Submission};
+use dkron_core::schedule::ZoneData;
 use dkron_core::state::State;
 use dkron_core::time::Time;
 use dkron_wire::definition;
@@ -49,7 +50,7 @@ pub fn put(state: &State, job: Job, now: Time) -> PutJob {
     let definition: Arc<[u8]> = definition::encode(&job).into();
     let uid = JobUid(u128::from(scattered(job.name.as_bytes())));
     let submission = Submission { job: Arc::new(job), definition, uid, expected: None, counters: None };
-    edit::put(state, submission, now).expect("a good job")
+    edit::put(state, ZoneData::bundled(), submission, now).expect("a good job")
 }
 
 fn scattered(bytes: &[u8]) -> u64 {
@@ -64,6 +65,7 @@ pub fn node() -> Registration {
         node: NodeId(1),
         name: "node1".into(),
         journal: JournalId(1),
+        life: 1,
         boot: BootId(1),
         tags: [("dc".to_owned(), "dc1".to_owned())].into(),
         slots: u32::MAX,

@@ -2,9 +2,11 @@
 
 use super::folder::Folder;
 use dkron_core::ids::{BootId, NodeId};
+use dkron_core::time::Time;
 use std::{fs, io};
 
 const NODE: &str = "node-id";
+const LIFE: &str = "life";
 
 /// The node's id; made and made durable at the first start.
 pub(super) fn node(folder: &Folder) -> io::Result<NodeId> {
@@ -20,6 +22,19 @@ pub(super) fn node(folder: &Folder) -> io::Result<NodeId> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The number of this start of the agent, made durable before it is used: higher than all before it. Also than the
+/// seconds of the wall clock, so that a data directory that was put back from a copy goes on above them.
+pub(super) fn next_life(folder: &Folder, now: Time) -> io::Result<u64> {
+    let last = match fs::read_to_string(folder.path(LIFE)) {
+        Ok(text) => text.trim().parse().map_err(|_| invalid("life is no number"))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0u64,
+        Err(error) => return Err(error),
+    };
+    let life = last.saturating_add(1).max(now.seconds().max(0).unsigned_abs());
+    folder.write_durably(LIFE, format!("{life}\n").as_bytes())?;
+    Ok(life)
 }
 
 /// This boot of the machine.
@@ -43,6 +58,15 @@ fn invalid(problem: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_start_has_a_higher_number_whatever_the_clock_shows() {
+        let data = tempfile::tempdir().expect("temporary folder");
+        let folder = Folder::open(data.path()).expect("folder is made");
+        let lives =
+            [100, 100, 7, 200].map(|now| next_life(&folder, Time::from_seconds(now)).expect("a number"));
+        assert_eq!(lives, [100, 101, 102, 200]);
+    }
 
     #[test]
     fn an_id_is_made_once() {

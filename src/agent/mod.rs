@@ -152,6 +152,7 @@ struct Opened {
     folder: Folder,
     lock: Arc<File>,
     node: NodeId,
+    life: u64,
     boot: dkron_core::ids::BootId,
     process: u64,
     journal: journal_file::Opened,
@@ -166,6 +167,7 @@ fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
     }
     let lock = Arc::new(lock);
     let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
+    let life = identity::next_life(&folder, clock::wall()).map_err(failed("counting the agent's starts"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
     let process = identity::random().map_err(failed("asking for random numbers"))? as u64;
     let journal = JournalFile::open(&folder, lock.clone()).map_err(failed("reading the journal"))?;
@@ -173,7 +175,7 @@ fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
         tracing::error!(%problem, journal = %journal.header.journal, "the journal was damaged: set aside, a new one begun");
     }
     remove_stray_outputs(&folder, &journal.records).map_err(failed("tidying the outputs"))?;
-    Ok(Opened { folder, lock, node, boot, process, journal })
+    Ok(Opened { folder, lock, node, life, boot, process, journal })
 }
 
 /// Removes kept outputs that nobody will ask for: those of executions that the journal does not owe.
@@ -195,7 +197,7 @@ fn remove_stray_outputs(folder: &Folder, records: &[Record]) -> io::Result<()> {
 }
 
 fn begin(options: Options, opened: Opened) -> AgentHandle {
-    let Opened { folder, lock, node, boot, process, journal } = opened;
+    let Opened { folder, lock, node, life, boot, process, journal } = opened;
     let journal_file::Opened { header, records, file, .. } = journal;
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
@@ -204,6 +206,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     let registration = Registration {
         node: options.node.unwrap_or(node),
         name: options.name,
+        life,
         journal: header.journal,
         boot,
         tags: options.tags,

@@ -107,6 +107,8 @@ impl From<Refusal> for Error {
             | Refusal::QueueFull(_)
             | Refusal::Disabled(_)
             | Refusal::NameTaken(_)
+            | Refusal::OlderLife { .. }
+            | Refusal::BackfillTooLarge { .. }
             | Refusal::Founded => Kind::Conflict,
         };
         Error::caused(kind, refusal)

@@ -4,8 +4,8 @@ use super::{App, Error, Kind, fresh_request};
 use crate::executor;
 use crate::raft::Priority;
 use crate::task;
-use dkron_core::command::{Action, Counters, Reply, Scope};
-use dkron_core::ids::{JobSlot, JobUid, RequestId};
+use dkron_core::command::{Action, Counters, Reply, Scope, Version};
+use dkron_core::ids::{JobSlot, RequestId};
 use dkron_core::intent::{Intent, Wish};
 use dkron_core::job::Job;
 use dkron_core::state::State;
@@ -17,12 +17,10 @@ use std::sync::Arc;
 /// A job as clients see it.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// Its uid.
-    pub uid: JobUid,
     /// The definition.
     pub job: Job,
-    /// How often it was edited: a safe update names it.
-    pub revision: u32,
+    /// Which edit of it this is: a safe update names it.
+    pub version: Version,
     /// Counters and last outcomes.
     pub counters: Counters,
     /// When it runs next, none if not by itself.
@@ -53,8 +51,8 @@ pub struct Submit {
     pub job: Job,
     /// Counters that come along: a restored job keeps its own.
     pub counters: Option<Counters>,
-    /// The revision that the job must have: a safe update.
-    pub expected: Option<u32>,
+    /// The edit that the job must stand at: a safe update.
+    pub expected: Option<Version>,
     /// The client's request id, if it gave one.
     pub request: Option<RequestId>,
 }
@@ -63,14 +61,14 @@ pub struct Submit {
 const TOGGLE_TRIES: usize = 16;
 
 impl App {
-    /// Stores a job, new or in place of the one of its name. The revision it has now.
-    pub async fn put_job(&self, submit: Submit) -> Result<u32, Error> {
+    /// Stores a job, new or in place of the one of its name. Which edit of it that was.
+    pub async fn put_job(&self, submit: Submit) -> Result<Version, Error> {
         submit.job.validate()?;
         executor::validate(&submit.job.executor, &submit.job.executor_config)
             .map_err(|error| Error::new(Kind::Invalid, error.to_string()))?;
         let request = submit.request.map_or_else(fresh_request, Ok)?;
         match self.act(Priority::Write, request, Intent::Put(wish(submit))).await? {
-            Reply::Stored { revision, .. } => Ok(revision),
+            Reply::Stored { version, .. } => Ok(version),
             _ => Err(Error::new(Kind::Internal, "a stored job was answered by something else")),
         }
     }
@@ -113,7 +111,7 @@ impl App {
         for _ in 0..TOGGLE_TRIES {
             let shown = self.job(name).await?;
             let job = Job { disabled: !shown.job.disabled, ..shown.job };
-            let submit = Submit { job, counters: None, expected: Some(shown.revision), request: None };
+            let submit = Submit { job, counters: None, expected: Some(shown.version), request: None };
             match self.put_job(submit).await {
                 Ok(_) => return self.job(name).await,
                 Err(error) if error.kind() == Kind::Changed => {}
@@ -184,9 +182,8 @@ fn show(state: &State, slot: JobSlot, record: &JobRecord) -> Result<Shown, Error
     let mut dependents: Vec<Arc<str>> = state.children_of(slot).filter_map(child).collect();
     dependents.sort_unstable();
     Ok(Shown {
-        uid: record.uid,
         job,
-        revision: record.revision,
+        version: record.version(),
         counters: record.counters,
         next: (record.next_due != Time::NEVER).then_some(record.next_due),
         dependents,

@@ -67,7 +67,7 @@ impl App {
     }
 
     fn now(&self) -> Time {
-        clock::wall()
+        clock::guarded().time
     }
 }
 

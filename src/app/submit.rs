@@ -10,6 +10,7 @@ use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{JobUid, NodeId, RequestId};
 use dkron_core::intent::Intent;
 use dkron_core::roster::Roster;
+use dkron_core::schedule::ZoneData;
 use dkron_wire::submit::service::{LeaderClient, SubmitReply};
 use dkron_wire::submit::{self, Head, Outcome, Submitted};
 use std::sync::Arc;
@@ -138,7 +139,7 @@ impl App {
             uid = uid.wrapping_add(1);
             JobUid(uid)
         };
-        let action = intent.complete(&view.state, self.now(), fresh)?;
+        let action = intent.complete(&view.state, ZoneData::bundled(), self.now(), fresh)?;
         Ok(self.raft.commit(priority, Command { request: Some(request), action }).await?)
     }
 

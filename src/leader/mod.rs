@@ -16,7 +16,7 @@ use crate::raft::{Error, Leadership, Mark, Priority, Raft};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::NodeSlot;
-use dkron_core::jump::{Guard, Verdict};
+use dkron_core::jump::Verdict;
 use dkron_core::plan::{Order, Plan, Planner, Proposal, Token};
 use dkron_core::time::{Span, Time};
 use futures::StreamExt;
@@ -75,13 +75,13 @@ impl Leader {
         stop: &CancellationToken,
     ) -> Ended {
         let mut planner = Planner::default();
-        let mut guard = Guard::default();
         let mut answers = Answers::new();
         let mut advanced = self.raft.advanced();
         let mut news = News::default();
         loop {
-            let now = clock::wall();
-            let deciding = steady(&mut guard, now) && answers.len() < PROPOSALS_MAX;
+            let reading = clock::guarded();
+            let now = reading.time;
+            let deciding = reading.verdict == Verdict::Steady && answers.len() < PROPOSALS_MAX;
             let planned = self.turn(planner, std::mem::take(&mut news), now, deciding).await;
             let (back, plan) = match planned {
                 Ok(planned) => planned,
@@ -179,20 +179,6 @@ enum Ended {
     Deposed,
     #[error("consensus failed: {0}")]
     Failed(Error),
-}
-
-fn steady(guard: &mut Guard, now: Time) -> bool {
-    match guard.check(now, clock::boot()) {
-        Verdict::Steady => true,
-        Verdict::Jumped(by) => {
-            tracing::error!(
-                by_ms = by.millis(),
-                "the wall clock jumped: nothing is decided until it is steady"
-            );
-            false
-        }
-        Verdict::Settling(_) => false,
-    }
 }
 
 /// How long until the next plan. The wall clock is looked at once a second at least, to see it jump.

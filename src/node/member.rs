@@ -76,7 +76,7 @@ impl Member {
             addresses: shared.addresses.clone(),
             multiplier: config.raft_multiplier,
             snapshots: SnapshotRule::default(),
-            clock: Arc::new(clock::wall),
+            clock: Arc::new(|| clock::guarded().time),
             history: rows_sender,
             history_synced: opened.history.synced(),
         };

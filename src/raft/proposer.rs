@@ -184,7 +184,7 @@ impl<M: Machine> Proposer<M> {
         if commands.is_empty() {
             return true;
         }
-        let batch = Batch { time: (self.clock)(), commands };
+        let batch = Batch::stamped((self.clock)(), commands);
         let bytes = encode_batch(self.stamp, &batch).into();
         let payload = Payload { batch: Arc::new(batch), bytes };
         let (responder, answer) = ProgressResponder::<Types, ClientWriteResult<Types>>::complete_only();

@@ -6,6 +6,7 @@ use crate::ids::{
     RequestId,
 };
 use crate::job::Job;
+use crate::jump::JUMP;
 use crate::node::{Liveness, Registration, Work};
 use crate::time::Time;
 use std::sync::Arc;
@@ -13,12 +14,21 @@ use std::sync::Arc;
 /// One log entry: what was queued at the proposer at the time, under one stamp.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Batch {
-    /// The leader's wall clock when it proposed the entry, but never before a time by which it computed one of
-    /// the commands: a clock set back in between would leave ticks between a job's cursor and its next due
-    /// time. Apply never lets the state's time go back.
+    /// The leader's clock when it proposed the entry. Apply goes by it alone, never by an earlier entry's: a
+    /// clock that was wrong for a while leaves no trace in what comes after.
     pub time: Time,
     /// In order.
     pub commands: Vec<Command>,
+}
+
+impl Batch {
+    /// An entry proposed now: stamped with the clock, or with the latest time by which one of its commands was
+    /// computed if the clock was set back a little in between. What was computed by a clock that is far ahead
+    /// does not count: apply has that computed anew.
+    pub fn stamped(clock: Time, commands: Vec<Command>) -> Batch {
+        let computed = commands.iter().filter_map(Command::at).filter(|at| *at - clock <= JUMP);
+        Batch { time: computed.max().map_or(clock, |at| at.max(clock)), commands }
+    }
 }
 
 /// One change of the state.
@@ -28,6 +38,16 @@ pub struct Command {
     pub request: Option<RequestId>,
     /// The change.
     pub action: Action,
+}
+
+impl Command {
+    /// The time by which its proposer computed due times, if it did.
+    pub fn at(&self) -> Option<Time> {
+        match &self.action {
+            Action::Put(put) => Some(put.at),
+            _ => None,
+        }
+    }
 }
 
 /// The changes.
@@ -79,6 +99,9 @@ pub enum Action {
         /// The nominal time of the run: when it was asked for.
         nominal: Time,
     },
+    /// Runs for nominal times of the past asked for, decided one after the other; the command's request is their
+    /// cause.
+    Backfill(Backfill),
     /// The open executions of an occurrence shall end.
     Cancel {
         /// The occurrence.
@@ -106,10 +129,20 @@ pub enum Action {
         /// What.
         work: Work,
     },
-    /// The leader's zone data are newer than the state's.
+    /// The leader computes by other zone data than the one before it.
     AdoptZoneData {
         /// Their version, as `2026a`.
         version: Arc<str>,
+    },
+    /// Another zone for the jobs that name none.
+    SetDefaultZone {
+        /// Its IANA name.
+        zone: Arc<str>,
+    },
+    /// All jobs are filed by the present zone data and default zone.
+    ZonesFiled {
+        /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that this is about.
+        epoch: u32,
     },
 }
 
@@ -166,7 +199,10 @@ pub enum DecisionKind {
         reason: SkipReason,
     },
     /// Only the next due time, for a job whose stored one is not above its cursor or whose zone changed.
-    Refile,
+    Refile {
+        /// The ticks before now that the zone's new rules have and the old ones had not: passed over.
+        passed: Option<Stretch>,
+    },
 }
 
 impl DecisionKind {
@@ -175,7 +211,7 @@ impl DecisionKind {
         match self {
             DecisionKind::Start { nominal, .. } => *nominal,
             DecisionKind::Skip { to, .. } => *to,
-            DecisionKind::Refile => Time::EPOCH,
+            DecisionKind::Refile { passed } => passed.map_or(Time::EPOCH, |passed| passed.to),
         }
     }
 }
@@ -235,6 +271,17 @@ pub enum GiveUp {
     Lost(ExecutionRef),
 }
 
+/// Ticks of the past, listed by the proposer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Backfill {
+    /// The job's name.
+    pub name: Arc<str>,
+    /// The job whose schedule was looked at.
+    pub job: JobUid,
+    /// The nominal times, in order; at most [`limits::BACKFILL_MAX`](crate::limits::BACKFILL_MAX).
+    pub nominals: Vec<Time>,
+}
+
 /// A job created or replaced.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PutJob {
@@ -244,11 +291,17 @@ pub struct PutJob {
     pub definition: Arc<[u8]>,
     /// The job's uid if the name is new.
     pub uid: JobUid,
-    /// The revision that the proposer saw, 0 for none.
-    pub seen: u32,
+    /// When the proposer computed this, by its clock: the edit takes effect then. What the schedule asks for
+    /// between this and the entry's time is due under the new definition, so that edits, however many, never
+    /// take away a tick.
+    pub at: Time,
+    /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that the due times hold for.
+    pub epoch: u32,
+    /// What the proposer saw under this name.
+    pub seen: Version,
     /// Whether anything but `seen` refuses the write (a client's safe update).
     pub strict: bool,
-    /// The first tick after the proposer's time under this definition.
+    /// The first tick after `at` under this definition.
     pub next_due: Option<Time>,
     /// What was due under the old definition, in order; applied before the change.
     pub due: Vec<Decision>,
@@ -256,6 +309,15 @@ pub struct PutJob {
     pub passed: Option<Stretch>,
     /// Counters that come with a restored job.
     pub counters: Option<Counters>,
+}
+
+/// One edit of one job. A job that was deleted and created again is another, whatever its revision.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Version {
+    /// The job; 0 for none.
+    pub job: JobUid,
+    /// Its revision; 0 for none.
+    pub revision: u32,
 }
 
 /// Some ticks in a row.
@@ -342,8 +404,8 @@ pub enum Reply {
     Stored {
         /// Where.
         job: JobSlot,
-        /// Its revision now.
-        revision: u32,
+        /// Which edit of it that is.
+        version: Version,
         /// Whether it is new.
         created: bool,
     },
@@ -393,6 +455,19 @@ pub enum Refusal {
     /// A disabled job is not run by hand (as Dkron).
     #[error("job '{0}' is disabled")]
     Disabled(Arc<str>),
+    /// More backfilled runs than may wait.
+    #[error(
+        "{wanted} runs of job '{job}' are asked for and {waiting} wait: at most {} may wait",
+        crate::limits::BACKFILL_MAX
+    )]
+    BackfillTooLarge {
+        /// The job.
+        job: Arc<str>,
+        /// How many wait already.
+        waiting: u32,
+        /// How many are asked for.
+        wanted: u32,
+    },
     /// No such import.
     #[error("import {0} is not staged")]
     UnknownImport(RequestId),
@@ -405,6 +480,18 @@ pub enum Refusal {
     /// Another living node has the name.
     #[error("node name '{0}' is taken by another living node")]
     NameTaken(Arc<str>),
+    /// A later start of the node has registered already, or another process under its id.
+    #[error(
+        "node '{name}' is registered in its life {known}, this hello is of its life {life}: only a later one, or the same journal again, is taken"
+    )]
+    OlderLife {
+        /// The node's name.
+        name: Arc<str>,
+        /// Which life speaks.
+        life: u64,
+        /// Which life is registered.
+        known: u64,
+    },
     /// The definition cannot be used.
     #[error("{0}")]
     Invalid(Arc<str>),

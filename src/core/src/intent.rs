@@ -3,10 +3,11 @@
 //! A follower passes intents on as they are, so that schedules are evaluated with the leader's zone data and
 //! the leader's clock, whichever server the client asked.
 
-use crate::command::{Action, Counters, PutJob};
+use crate::command::{Action, Counters, PutJob, Version};
 use crate::ids::{JobUid, RequestId};
 use crate::job::{Job, JobError};
 use crate::plan::edit::{self, Submission};
+use crate::schedule::ZoneData;
 use crate::state::State;
 use crate::time::Time;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ pub struct Wish {
     pub job: Arc<Job>,
     /// The same, encoded.
     pub definition: Arc<[u8]>,
-    /// A safe update: the revision that the job must have.
-    pub expected: Option<u32>,
+    /// A safe update: the edit that the job must stand at.
+    pub expected: Option<Version>,
     /// Counters that come with a restored job.
     pub counters: Option<Counters>,
 }
@@ -61,7 +62,7 @@ pub fn is_whole(action: &Action) -> bool {
 }
 
 impl Intent {
-    /// The action for this intent, as seen in `state` at `now`. `uid` makes a fresh random uid for a job whose
+    /// The action for this intent, as seen in `state` at `now` by these zone data. `uid` makes a fresh random uid for a job whose
     /// name may be new.
     ///
     /// # Errors
@@ -69,12 +70,13 @@ impl Intent {
     pub fn complete(
         self,
         state: &State,
+        data: ZoneData,
         now: Time,
         mut uid: impl FnMut() -> JobUid,
     ) -> Result<Action, JobError> {
         let mut put = |wish: Wish| -> Result<PutJob, JobError> {
             let Wish { job, definition, expected, counters } = wish;
-            edit::put(state, Submission { job, definition, uid: uid(), expected, counters }, now)
+            edit::put(state, data, Submission { job, definition, uid: uid(), expected, counters }, now)
         };
         Ok(match self {
             Intent::Put(wish) => Action::Put(put(wish)?),

@@ -312,6 +312,20 @@ impl Job {
         }
     }
 
+    /// An execution that is given up while it may still start would begin after all, beside the next attempt.
+    fn lost_too_soon(&self) -> Option<JobError> {
+        let deadline = self.start_deadline.unwrap_or(limits::START_DEADLINE);
+        let lost_after = self.lost_after.filter(|lost_after| *lost_after < deadline)?;
+        Some(JobError::Span {
+            field: "lost_after",
+            problem: format!(
+                "{} s is less than start_deadline, {} s: an execution may start until then, so at least that is allowed",
+                lost_after.seconds(),
+                deadline.seconds()
+            ),
+        })
+    }
+
     fn check_spans(&self) -> Result<(), JobError> {
         let range = |field: &'static str, span: Span, min: Span, max: Span| {
             (span < min || span > max).then(|| JobError::Span {
@@ -330,6 +344,7 @@ impl Job {
             .or_else(|| range("start_deadline", self.start_deadline.unwrap_or(second), second, year))
             .or_else(|| range("catchup_window", self.catchup_window.unwrap_or(second), Span::ZERO, year))
             .or_else(|| range("lost_after", self.lost_after.unwrap_or(second), second, year))
+            .or_else(|| self.lost_too_soon())
             .or_else(|| range("backoff", self.backoff.base, Span::ZERO, year))
             .or_else(|| range("backoff", self.backoff.max, self.backoff.base, year))
             .map_or(Ok(()), Err)

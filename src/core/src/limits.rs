@@ -19,6 +19,10 @@ pub const RETRIES_MAX: u32 = 1_000;
 pub const FANOUT_MAX: usize = 256;
 /// Most occurrences of one job that wait their turn under `queue`.
 pub const QUEUE_MAX: u16 = 100;
+/// Most backfilled runs of one job that wait their turn, and most of one request: a few bytes each in an entry.
+pub const BACKFILL_MAX: usize = 1_000;
+/// Most jobs of one import: its commit makes them all in one turn of apply, about 9 us each (ADR 0006).
+pub const IMPORT_JOBS_MAX: usize = 100_000;
 /// Most decisions in one `Decide`: about 16 bytes each, well below an entry.
 pub const DECISIONS_MAX: usize = 2_000;
 /// Most late ticks of one job that one decision round starts.
@@ -78,3 +82,4 @@ pub const VOTERS_MAX: usize = 7;
 const _: () = assert!(UNSETTLED_MAX + SETTLED_MAX <= JOURNAL_ENTRIES_MAX);
 const _: () = assert!(DEFINITION_BYTES_MAX + 4 * OUTPUT_TAIL_BYTES <= ENTRY_BYTES_MAX);
 const _: () = assert!(DECISIONS_MAX * 32 <= ENTRY_BYTES_MAX);
+const _: () = assert!(BACKFILL_MAX * 16 <= ENTRY_BYTES_MAX);

@@ -12,6 +12,8 @@ pub struct Registration {
     pub node: NodeId,
     /// Its label, unique among the living.
     pub name: Arc<str>,
+    /// Counts the node's starts: what an earlier life said and comes late is refused.
+    pub life: u64,
     /// The journal that it starts work under.
     pub journal: JournalId,
     /// The boot of its machine.

@@ -4,7 +4,7 @@
 
 use crate::job::{Backoff, Catchup, Concurrency, Job, JobError};
 use crate::limits;
-use crate::schedule::{self, Dst, Schedule, Zone};
+use crate::schedule::{self, Dst, Schedule, Zone, Zones};
 use crate::time::{Span, Time};
 
 /// The typed part of a definition, complete for deciding.
@@ -103,14 +103,16 @@ impl Rules {
 
 impl Policy {
     fn of(job: &Job) -> Policy {
+        let start_deadline = job.start_deadline.unwrap_or(limits::START_DEADLINE);
         Policy {
             concurrency: job.concurrency,
             retries: job.retries.min(limits::RETRIES_MAX) as u16,
             backoff: job.backoff,
             catchup: job.catchup,
             catchup_window: job.catchup_window.unwrap_or(limits::CATCHUP_WINDOW),
-            start_deadline: job.start_deadline.unwrap_or(limits::START_DEADLINE),
-            lost_after: job.lost_after.unwrap_or(limits::LOST_AFTER),
+            start_deadline,
+            // Not while it may still start: it would be given up here and begin there.
+            lost_after: job.lost_after.unwrap_or(limits::LOST_AFTER).max(start_deadline),
             ephemeral: job.ephemeral,
             processed: !job.processors.is_empty(),
         }
@@ -136,19 +138,25 @@ impl Selector {
 
 impl Timing {
     /// The first tick after `after`, within `starts_at` and `expires_at`; none for a disabled job.
-    pub fn next(&self, after: Time, anchor: Time, default_zone: &Zone) -> Option<Time> {
+    pub fn next(&self, after: Time, anchor: Time, zones: impl Into<Zones>) -> Option<Time> {
         if self.disabled {
             return None;
         }
-        self.next_ignoring_disabled(after, anchor, default_zone)
+        self.next_ignoring_disabled(after, anchor, zones)
     }
 
     /// As [`Timing::next`], also for a disabled job: what it passes over.
-    pub fn next_ignoring_disabled(&self, after: Time, anchor: Time, default_zone: &Zone) -> Option<Time> {
+    pub fn next_ignoring_disabled(&self, after: Time, anchor: Time, zones: impl Into<Zones>) -> Option<Time> {
         let schedule = self.schedule.as_ref()?;
         let floor = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
-        let next = self.clock(schedule, anchor, default_zone).next(floor)?;
+        let next = self.clock(schedule, anchor, zones.into()).next(floor)?;
         self.expires_at.is_none_or(|expires_at| next <= expires_at).then_some(next)
+    }
+
+    /// Whether an interval under this timing goes on in the phase that it had under `before`: a new zone, jitter
+    /// or end is no new beginning, so that edits of them, at whatever rate, never put off the next tick.
+    pub fn keeps_phase_of(&self, before: &Timing) -> bool {
+        self.schedule == before.schedule && !before.disabled && !self.disabled
     }
 
     /// The phase of a schedule whose first tick is `first`, or that begins at `at`. An interval's phase is read
@@ -165,10 +173,10 @@ impl Timing {
         after: Time,
         until: Time,
         anchor: Time,
-        default_zone: &Zone,
+        zones: impl Into<Zones>,
     ) -> (u64, Option<Time>) {
         let Some(schedule) = &self.schedule else { return (0, None) };
-        let clock = self.clock(schedule, anchor, default_zone);
+        let clock = self.clock(schedule, anchor, zones.into());
         let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - Span::from_nanos(1)));
         let until = self.expires_at.map_or(until, |expires_at| until.min(expires_at));
         if until <= after {
@@ -178,8 +186,8 @@ impl Timing {
     }
 
     /// The schedule with all that its answers depend on.
-    fn clock<'a>(&self, schedule: &'a Schedule, anchor: Time, default_zone: &Zone) -> schedule::Timing<'a> {
-        schedule::Timing { schedule, zone: self.zone.unwrap_or(*default_zone), dst: self.dst, anchor }
+    fn clock<'a>(&self, schedule: &'a Schedule, anchor: Time, zones: Zones) -> schedule::Timing<'a> {
+        schedule::Timing { schedule, zone: zones.of(self.zone), dst: self.dst, anchor }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Commands as messages of the log, one for each action; the frequent ones are rows of numbers.
 
 use crate::decisions::{
-    decode_assignments, decode_decisions, decode_give_ups, encode_assignments, encode_decisions,
-    encode_give_ups,
+    decode_assignments, decode_backfill, decode_decisions, decode_give_ups, encode_assignments,
+    encode_backfill, encode_decisions, encode_give_ups,
 };
 use crate::definition;
 use crate::error::WireError;
@@ -12,7 +12,7 @@ use crate::registration;
 use crate::reports::{decode_reports, encode_reports};
 use crate::wide;
 use bytes::Bytes;
-use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch};
+use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch, Version};
 use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::time::Time;
@@ -66,6 +66,9 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
             Wire::Cordon(proto::Cordon { node: node.0, work: work.number().into() })
         }
         Action::AdoptZoneData { version } => Wire::AdoptZoneData(version.to_string()),
+        Action::SetDefaultZone { zone } => Wire::SetDefaultZone(zone.to_string()),
+        Action::ZonesFiled { epoch } => Wire::ZonesFiled(*epoch),
+        Action::Backfill(backfill) => Wire::Backfill(encode_backfill(backfill, time)),
     }
 }
 
@@ -104,6 +107,9 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             Action::Cordon { node: NodeSlot(cordon.node), work }
         }
         Wire::AdoptZoneData(version) => Action::AdoptZoneData { version: version.into() },
+        Wire::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
+        Wire::ZonesFiled(epoch) => Action::ZonesFiled { epoch },
+        Wire::Backfill(backfill) => Action::Backfill(decode_backfill(backfill, time)?),
     })
 }
 
@@ -139,7 +145,7 @@ pub(crate) fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
     proto::PutJob {
         definition: Bytes::from_owner(Arc::clone(&put.definition)),
         uid: wide::bytes(put.uid.0),
-        seen: put.seen,
+        seen: put.seen.revision,
         strict: put.strict,
         next_due: put.next_due.map(Time::nanos),
         due: (!put.due.is_empty()).then(|| encode_decisions(&put.due, time)),
@@ -149,6 +155,9 @@ pub(crate) fn put_to_proto(put: &PutJob, time: Time) -> proto::PutJob {
             count: stretch.count,
         }),
         counters: put.counters.as_ref().map(counters_to_proto),
+        at: put.at.nanos(),
+        seen_job: version_to_proto(put.seen),
+        epoch: put.epoch,
     }
 }
 
@@ -157,7 +166,9 @@ pub(crate) fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, W
         job: Arc::new(definition::decode(&put.definition)?),
         definition: put.definition[..].into(),
         uid: JobUid(wide::read(&put.uid, "put.uid")?),
-        seen: put.seen,
+        at: Time::from_nanos(put.at),
+        epoch: put.epoch,
+        seen: version_from_proto(&put.seen_job, put.seen)?,
         strict: put.strict,
         next_due: put.next_due.map(Time::from_nanos),
         due: put.due.map(|due| decode_decisions(&due, time)).transpose()?.unwrap_or_default(),
@@ -168,6 +179,15 @@ pub(crate) fn put_from_proto(put: proto::PutJob, time: Time) -> Result<PutJob, W
         }),
         counters: put.counters.map(counters_from_proto).transpose()?,
     })
+}
+
+fn version_to_proto(version: Version) -> Bytes {
+    if version.job == JobUid::default() { Bytes::new() } else { wide::bytes(version.job.0) }
+}
+
+fn version_from_proto(job: &[u8], revision: u32) -> Result<Version, WireError> {
+    let job = if job.is_empty() { JobUid::default() } else { JobUid(wide::read(job, "put.seen_job")?) };
+    Ok(Version { job, revision })
 }
 
 pub(crate) fn counters_to_proto(counters: &Counters) -> proto::Counters {

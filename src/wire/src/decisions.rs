@@ -6,9 +6,10 @@
 use crate::error::WireError;
 use crate::generated::log::v1 as proto;
 use crate::numbers::{Numbers, Rows};
-use dkron_core::command::{Assignment, Decision, DecisionKind, GiveUp};
+use crate::wide;
+use dkron_core::command::{Assignment, Backfill, Decision, DecisionKind, GiveUp, Stretch};
 use dkron_core::execution::SkipReason;
-use dkron_core::ids::{ExecutionRef, JobSlot, NodeSlot, OccurrenceRef, Origin};
+use dkron_core::ids::{ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin};
 use dkron_core::time::Time;
 
 const ONE_START: u64 = 0;
@@ -23,7 +24,8 @@ const NEXT: u64 = 0b11 << 5;
 const NEXT_SAME_GAP: u64 = 0;
 const NEXT_NONE: u64 = 1 << 5;
 const NEXT_GAP: u64 = 2 << 5;
-const HEAD: u64 = KIND | OTHER_GENERATION | OTHER_REVISION | OTHER_NOMINAL | NEXT;
+const PASSED: u64 = 1 << 7;
+const HEAD: u64 = KIND | OTHER_GENERATION | OTHER_REVISION | OTHER_NOMINAL | NEXT | PASSED;
 
 /// What a row is told apart from.
 struct Previous {
@@ -62,7 +64,7 @@ fn push_decision(numbers: &mut Numbers, causes: &mut Vec<u64>, previous: &mut Pr
         }
         DecisionKind::Start { nominal, .. } => (ANY_START, *nominal),
         DecisionKind::Skip { from, .. } => (SKIP, *from),
-        DecisionKind::Refile => (REFILE, previous.nominal),
+        DecisionKind::Refile { .. } => (REFILE, previous.nominal),
     };
     let next = match decision.next_due {
         None => NEXT_NONE,
@@ -74,6 +76,7 @@ fn push_decision(numbers: &mut Numbers, causes: &mut Vec<u64>, previous: &mut Pr
         | flag(decision.generation != previous.generation, OTHER_GENERATION)
         | flag(decision.revision != previous.revision, OTHER_REVISION)
         | flag(nominal != previous.nominal, OTHER_NOMINAL)
+        | flag(matches!(decision.kind, DecisionKind::Refile { passed: Some(_) }), PASSED)
         | next;
 
     numbers.push_change(previous.slot, decision.job.0);
@@ -93,14 +96,19 @@ fn push_decision(numbers: &mut Numbers, causes: &mut Vec<u64>, previous: &mut Pr
         }
         previous.next_after = distance(nominal, next);
     }
-    push_kind(numbers, causes, kind, &decision.kind);
+    push_kind(numbers, causes, (kind, nominal), &decision.kind);
     previous.slot = decision.job.0;
     previous.generation = decision.generation;
     previous.revision = decision.revision;
     previous.nominal = nominal;
 }
 
-fn push_kind(numbers: &mut Numbers, causes: &mut Vec<u64>, kind: u64, decided: &DecisionKind) {
+fn push_kind(
+    numbers: &mut Numbers,
+    causes: &mut Vec<u64>,
+    (kind, nominal): (u64, Time),
+    decided: &DecisionKind,
+) {
     match decided {
         DecisionKind::Start { origin, nodes, .. } => {
             if kind == ANY_START {
@@ -118,7 +126,12 @@ fn push_kind(numbers: &mut Numbers, causes: &mut Vec<u64>, kind: u64, decided: &
             numbers.push(*count);
             numbers.push(reason.number());
         }
-        DecisionKind::Refile => {}
+        DecisionKind::Refile { passed: None } => {}
+        DecisionKind::Refile { passed: Some(passed) } => {
+            numbers.push_gap(nominal, passed.from);
+            numbers.push_gap(passed.from, passed.to);
+            numbers.push(passed.count);
+        }
     }
 }
 
@@ -144,7 +157,9 @@ fn read_decision(
 ) -> Result<Decision, WireError> {
     previous.slot = rows.change(previous.slot)?;
     let head = rows.number()?;
-    if head & !HEAD != 0 || head & NEXT == NEXT || (head & KIND == REFILE && head & OTHER_NOMINAL != 0) {
+    let refile = head & KIND == REFILE;
+    let other = if refile { head & OTHER_NOMINAL != 0 } else { head & PASSED != 0 };
+    if head & !HEAD != 0 || head & NEXT == NEXT || other {
         return Err(WireError::UnknownNumber { field: "decide.head", number: head });
     }
     if head & OTHER_GENERATION != 0 {
@@ -169,7 +184,7 @@ fn read_decision(
         job: JobSlot(previous.slot),
         generation: previous.generation,
         revision: previous.revision,
-        kind: read_kind(rows, causes, head & KIND, nominal)?,
+        kind: read_kind(rows, causes, head, nominal)?,
         next_due,
     })
 }
@@ -182,10 +197,10 @@ fn later(from: Time, nanos: i128) -> Result<Time, WireError> {
 fn read_kind(
     rows: &mut Rows<'_>,
     causes: &mut Rows<'_>,
-    kind: u64,
+    head: u64,
     nominal: Time,
 ) -> Result<DecisionKind, WireError> {
-    match kind {
+    match head & KIND {
         ONE_START => {
             let nodes = vec![NodeSlot(rows.small()?)];
             Ok(DecisionKind::Start { origin: Origin::Schedule, nominal, nodes })
@@ -202,7 +217,13 @@ fn read_kind(
             let reason = reason.ok_or(WireError::UnknownNumber { field: "decide.reason", number })?;
             Ok(DecisionKind::Skip { from: nominal, to, count, reason })
         }
-        _ => Ok(DecisionKind::Refile),
+        _ if head & PASSED != 0 => {
+            let from = rows.gap(nominal)?;
+            let to = rows.gap(from)?;
+            let passed = Some(Stretch { from, to, count: rows.number()? });
+            Ok(DecisionKind::Refile { passed })
+        }
+        _ => Ok(DecisionKind::Refile { passed: None }),
     }
 }
 
@@ -223,6 +244,34 @@ fn read_nodes(rows: &mut Rows<'_>) -> Result<Vec<NodeSlot>, WireError> {
         nodes.push(NodeSlot(rows.small()?));
     }
     Ok(nodes)
+}
+
+/// The message for a backfill in an entry of this time.
+pub(crate) fn encode_backfill(backfill: &Backfill, time: Time) -> proto::Backfill {
+    let mut previous = time.floor_second();
+    let mut numbers = Numbers::default();
+    for nominal in &backfill.nominals {
+        numbers.push_gap(previous, *nominal);
+        previous = *nominal;
+    }
+    proto::Backfill {
+        name: backfill.name.to_string(),
+        job: wide::bytes(backfill.job.0),
+        nominals: numbers.finish(),
+    }
+}
+
+/// The backfill in a message of an entry of this time.
+pub(crate) fn decode_backfill(backfill: proto::Backfill, time: Time) -> Result<Backfill, WireError> {
+    let mut previous = time.floor_second();
+    let mut rows = Rows::new("backfill", &backfill.nominals);
+    let mut nominals = Vec::new();
+    while !rows.is_empty() {
+        previous = rows.gap(previous)?;
+        nominals.push(previous);
+    }
+    let job = JobUid(wide::read(&backfill.job, "backfill.job")?);
+    Ok(Backfill { name: backfill.name.into(), job, nominals })
 }
 
 /// The rows of assignments.

@@ -17,6 +17,7 @@ pub(crate) fn to_proto(registration: &Registration) -> proto::Registration {
         slots: registration.slots,
         server: registration.server,
         address: registration.address.to_string(),
+        life: registration.life,
     }
 }
 
@@ -24,6 +25,7 @@ pub(crate) fn from_proto(registration: proto::Registration) -> Result<Registrati
     Ok(Registration {
         node: NodeId(wide::read(&registration.node, "registration.node")?),
         name: registration.name.into(),
+        life: registration.life,
         journal: JournalId(wide::read(&registration.journal, "registration.journal")?),
         boot: BootId(wide::read(&registration.boot, "registration.boot")?),
         tags: words(registration.tags),

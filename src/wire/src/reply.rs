@@ -4,8 +4,8 @@ use crate::error::WireError;
 use crate::generated::reply::v1 as proto;
 use crate::generated::reply::v1::reply::Reply as Wire;
 use crate::wide;
-use dkron_core::command::{Refusal, Reply};
-use dkron_core::ids::{ExecutionId, JobSlot, NodeSlot, RequestId};
+use dkron_core::command::{Refusal, Reply, Version};
+use dkron_core::ids::{ExecutionId, JobSlot, JobUid, NodeSlot, RequestId};
 use prost::Message;
 
 /// The reply's bytes.
@@ -21,9 +21,12 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, WireError> {
 pub(crate) fn to_proto(reply: &Reply) -> proto::Reply {
     let reply = match reply {
         Reply::Done => Wire::Done(proto::Done {}),
-        Reply::Stored { job, revision, created } => {
-            Wire::Stored(proto::Stored { job: job.0, revision: *revision, created: *created })
-        }
+        Reply::Stored { job, version, created } => Wire::Stored(proto::Stored {
+            job: job.0,
+            revision: version.revision,
+            created: *created,
+            uid: wide::bytes(version.job.0),
+        }),
         Reply::Rejected(positions) => Wire::Rejected(proto::Rejected { positions: positions.clone() }),
         Reply::Registered(node) => Wire::Registered(node.0),
         Reply::Refused(refusal) => Wire::Refused(refusal_to_proto(refusal)),
@@ -35,7 +38,9 @@ pub(crate) fn from_proto(reply: proto::Reply) -> Result<Reply, WireError> {
     Ok(match reply.reply.ok_or(WireError::Missing { field: "reply" })? {
         Wire::Done(_) => Reply::Done,
         Wire::Stored(stored) => {
-            Reply::Stored { job: JobSlot(stored.job), revision: stored.revision, created: stored.created }
+            let job = JobUid(wide::read(&stored.uid, "stored.uid")?);
+            let version = Version { job, revision: stored.revision };
+            Reply::Stored { job: JobSlot(stored.job), version, created: stored.created }
         }
         Wire::Rejected(rejected) => Reply::Rejected(rejected.positions),
         Wire::Registered(node) => Reply::Registered(NodeSlot(node)),
@@ -65,6 +70,12 @@ fn refusal_to_proto(refusal: &Refusal) -> proto::Refused {
         Refusal::NameTaken(name) => named(14, name),
         Refusal::Invalid(problem) => named(15, problem),
         Refusal::NoRequest => plain(16),
+        Refusal::OlderLife { name, life, known } => {
+            proto::Refused { numbers: vec![*life, *known], ..named(17, name) }
+        }
+        Refusal::BackfillTooLarge { job, waiting, wanted } => {
+            proto::Refused { numbers: vec![(*waiting).into(), (*wanted).into()], ..named(18, job) }
+        }
     }
 }
 
@@ -91,6 +102,22 @@ fn refusal_from_proto(refused: proto::Refused) -> Result<Refusal, WireError> {
         14 => Refusal::NameTaken(text.into()),
         15 => Refusal::Invalid(text.into()),
         16 => Refusal::NoRequest,
+        17 => {
+            let [life, known] = two(&refused.numbers)?;
+            Refusal::OlderLife { name: text.into(), life, known }
+        }
+        18 => {
+            let small = |number: u64| {
+                u32::try_from(number).map_err(|_| WireError::Range { field: "refused.numbers" })
+            };
+            let [waiting, wanted] = two(&refused.numbers)?;
+            Refusal::BackfillTooLarge { job: text.into(), waiting: small(waiting)?, wanted: small(wanted)? }
+        }
         kind => return Err(WireError::UnknownNumber { field: "refused.kind", number: kind.into() }),
     })
+}
+
+fn two(numbers: &[u64]) -> Result<[u64; 2], WireError> {
+    let found = numbers.len() as u64;
+    numbers.try_into().map_err(|_| WireError::Length { field: "refused.numbers", found })
 }

@@ -19,7 +19,8 @@ use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Re
 use dkron_core::node::{Liveness, Work};
 use dkron_core::rules::Rules;
 use dkron_core::state::record::{
-    Cluster, Execution, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested, Turn,
+    Cluster, Execution, Filing, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested,
+    Turn,
 };
 use dkron_core::time::Time;
 use prost::Message;
@@ -85,6 +86,9 @@ fn cluster_to_proto(cluster: &Cluster) -> proto::Cluster {
         paused: cluster.paused,
         held_since: cluster.held_since.map(Time::nanos),
         floor: cluster.floor.nanos(),
+        filed_by: cluster.filing.by.to_string(),
+        epoch: cluster.filing.epoch,
+        filing: cluster.filing.pending,
     }
 }
 
@@ -95,6 +99,7 @@ fn cluster_from_proto(cluster: proto::Cluster) -> Result<Cluster, WireError> {
         paused: cluster.paused,
         held_since: cluster.held_since.map(Time::from_nanos),
         floor: Time::from_nanos(cluster.floor),
+        filing: Filing { by: cluster.filed_by.into(), epoch: cluster.epoch, pending: cluster.filing },
     })
 }
 

@@ -10,8 +10,8 @@ use crate::generated::server::v1::submit_request::Intent as WireIntent;
 use crate::reply;
 use crate::wide;
 use bytes::Bytes;
-use dkron_core::command::{Command, Reply};
-use dkron_core::ids::{ClusterId, Incarnation, NodeId, RequestId, Stamp};
+use dkron_core::command::{Command, Reply, Version};
+use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeId, RequestId, Stamp};
 use dkron_core::intent::{Intent, Wish, is_whole};
 use dkron_core::time::Time;
 use std::sync::Arc;
@@ -160,7 +160,9 @@ pub(crate) fn head_from_proto(head: proto::Head) -> Result<Head, WireError> {
 fn wish_to_proto(wish: &Wish) -> proto::Wish {
     proto::Wish {
         definition: Bytes::from_owner(Arc::clone(&wish.definition)),
-        expected: wish.expected,
+        expected: wish
+            .expected
+            .map(|expected| proto::Version { job: wide::bytes(expected.job.0), revision: expected.revision }),
         counters: wish.counters.as_ref().map(commands::counters_to_proto),
     }
 }
@@ -169,7 +171,11 @@ fn wish_from_proto(wish: proto::Wish) -> Result<Wish, WireError> {
     Ok(Wish {
         job: Arc::new(definition::decode(&wish.definition)?),
         definition: wish.definition[..].into(),
-        expected: wish.expected,
+        expected: wish.expected.map(version_from_proto).transpose()?,
         counters: wish.counters.map(commands::counters_from_proto).transpose()?,
     })
+}
+
+fn version_from_proto(version: proto::Version) -> Result<Version, WireError> {
+    Ok(Version { job: JobUid(wide::read(&version.job, "wish.expected")?), revision: version.revision })
 }

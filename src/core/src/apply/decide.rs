@@ -6,21 +6,27 @@ use crate::execution::{SkipReason, Verdict};
 use crate::ids::{ExecutionRef, JobSlot, NodeSlot, OccurrenceId, OccurrenceRef, Origin};
 use crate::job::Concurrency;
 use crate::limits;
-use crate::state::record::{Execution, Occurrence, Progress, Timer, Turn};
+use crate::state::record::{Execution, Occurrence, Progress, Requested, Timer, Turn};
 use crate::time::{Span, Time};
 
 impl Step<'_> {
     /// Takes the decision if it fits the state exactly; otherwise nothing changes.
     pub(super) fn decide(&mut self, decision: &Decision) -> bool {
+        self.decide_within(decision, true)
+    }
+
+    /// As [`Step::decide`]; if not `spread` a tick need not wait for its jitter: the edit that comes next would
+    /// pass it over.
+    pub(super) fn decide_within(&mut self, decision: &Decision, spread: bool) -> bool {
         let Some(job) = self.state().job(decision.job).filter(|job| job.generation == decision.generation)
         else {
             return false;
         };
         match &decision.kind {
             DecisionKind::Start { origin: Origin::Schedule, nominal, nodes } => {
-                let due = *nominal + job.jitter(*nominal);
+                let due = if spread { *nominal + job.jitter(*nominal) } else { *nominal };
                 let taken = self.schedule_allows(decision, *nominal, *nominal)
-                    && due <= self.entry_time
+                    && due <= self.now
                     && *nominal > self.state().floor_of(job);
                 if taken {
                     self.move_cursor(decision, *nominal);
@@ -29,17 +35,17 @@ impl Step<'_> {
                 taken
             }
             DecisionKind::Start { origin, nominal, nodes } => {
-                let waiting = self.state().requested(decision.job, *origin);
-                let taken = waiting.is_some_and(|(_, requested)| requested.nominal == *nominal);
+                let requested = Requested { job: decision.job, origin: *origin, nominal: *nominal };
+                let taken = self.state().requested(requested).is_some();
                 if taken {
-                    self.ledger.state.remove_requested(decision.job, *origin);
+                    self.ledger.state.remove_requested(requested);
                     self.admit(decision.job, *origin, *nominal, nodes);
                 }
                 taken
             }
             DecisionKind::Skip { from, to, count, reason } => {
                 let taken = self.schedule_allows(decision, *from, *to)
-                    && *to <= self.entry_time
+                    && *to <= self.now
                     && self.reason_holds(decision.job, *to, *reason);
                 if taken {
                     self.move_cursor(decision, *to);
@@ -48,7 +54,7 @@ impl Step<'_> {
                 }
                 taken
             }
-            DecisionKind::Refile => self.refile_job(decision),
+            DecisionKind::Refile { passed } => self.refile_job(decision, *passed),
         }
     }
 
@@ -79,25 +85,14 @@ impl Step<'_> {
         });
     }
 
-    /// Gives a job another next due time; the cursor and what is decided stay. Only for a job whose stored one
-    /// cannot be followed, or that is not due yet (new zone data).
-    fn refile_job(&mut self, decision: &Decision) -> bool {
-        let Some(job) = self.state().job(decision.job) else { return false };
-        let next_due = decision.next_due.unwrap_or(Time::NEVER);
-        let fits = job.revision == decision.revision
-            && next_due > job.cursor
-            && (job.needs_replan() || job.next_due > self.entry_time);
-        if fits {
-            self.edit_job(decision.job, |job| job.next_due = next_due);
-        }
-        fits
-    }
-
     /// The job's overlap rule, decided against the replicated open occurrences (invariant 4).
-    fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
+    pub(super) fn admit(&mut self, slot: JobSlot, origin: Origin, nominal: Time, nodes: &[NodeSlot]) {
         let executions = self.assigned(nodes);
         let concurrency = self.state().job(slot).map(|job| job.rules.policy.concurrency);
-        if concurrency == Some(Concurrency::Replace) {
+        let backfill = matches!(origin, Origin::Backfill(_));
+        if backfill {
+            // It takes no other's place: it waits.
+        } else if concurrency == Some(Concurrency::Replace) {
             self.drop_waiting(slot);
             self.cancel_open(slot);
         } else if executions.is_empty() {
@@ -106,6 +101,11 @@ impl Step<'_> {
         let Some(job) = self.state().job(slot).cloned() else { return };
         let busy = job.open > 0;
         let turn = match job.rules.policy.concurrency {
+            Concurrency::Forbid | Concurrency::Queue | Concurrency::Replace
+                if backfill && (busy || self.somebody_waits(slot)) =>
+            {
+                Turn::Queued
+            }
             Concurrency::Forbid if busy => return self.skip_one(slot, origin, nominal, SkipReason::Overlap),
             Concurrency::Queue if job.queued >= u32::from(limits::QUEUE_MAX) => {
                 return self.skip_one(slot, origin, nominal, SkipReason::QueueFull);
@@ -186,18 +186,20 @@ impl Step<'_> {
         }
     }
 
-    /// A tick that has had no node for a minute gives way to the job's next one.
+    /// A tick that has had no node for a minute gives way to the job's next one; so do those that waited behind
+    /// it for as long.
     fn yield_unplaced(&mut self, slot: JobSlot) {
         let horizon = self.now - limits::UNPLACED_YIELD;
-        let old: Vec<OccurrenceRef> = self
-            .state()
-            .occurrences_of(slot)
-            .filter(|(_, found)| matches!(found.turn, Turn::Unplaced(_)) && found.startable_at <= horizon)
-            .map(|(reference, _)| reference)
-            .collect();
-        for reference in old {
+        while let Some(reference) = self.unplaced_since(slot, horizon) {
             self.close_unstarted(reference, SkipReason::Unplaced);
         }
+    }
+
+    fn unplaced_since(&self, slot: JobSlot, horizon: Time) -> Option<OccurrenceRef> {
+        let mut found = self.state().occurrences_of(slot);
+        let old = found
+            .find(|(_, found)| matches!(found.turn, Turn::Unplaced(_)) && found.startable_at <= horizon)?;
+        Some(old.0)
     }
 
     /// Ends an occurrence that never ran, with a skip record (invariant 3); what waited for it takes its turn.
@@ -210,7 +212,12 @@ impl Step<'_> {
         self.skip_one(found.job, found.origin, found.nominal, reason);
         self.ledger.state.remove_occurrence(reference);
         self.count(found.job, found.turn, -1);
-        self.next_in_queue(found.job);
+        // Who waited behind it has waited for a node as long.
+        let since = match found.turn {
+            Turn::Unplaced(_) => found.startable_at,
+            Turn::Queued | Turn::Open => self.now,
+        };
+        self.next_in_queue(found.job, since);
         true
     }
 
@@ -230,7 +237,8 @@ impl Step<'_> {
         let Some(job) = self.state().job(found.job).cloned() else { return false };
         let exclusive = job.rules.policy.concurrency != Concurrency::Allow;
         if exclusive && job.open > 0 {
-            if job.rules.policy.concurrency == Concurrency::Forbid {
+            let waits = matches!(found.origin, Origin::Backfill(_));
+            if job.rules.policy.concurrency == Concurrency::Forbid && !waits {
                 return self.close_unstarted(reference, SkipReason::Overlap);
             }
             self.ledger.state.edit_occurrence(reference, |found| found.turn = Turn::Queued);

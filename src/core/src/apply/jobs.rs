@@ -1,7 +1,7 @@
 //! Runs by hand, deletions, and the removal of a job with all that hangs on it.
 
 use super::Step;
-use crate::command::{Counters, Refusal, Reply};
+use crate::command::{Backfill, Counters, Refusal, Reply};
 use crate::execution::{HistoryRow, SkipReason};
 use crate::ids::{JobSlot, OccurrenceRef, Origin, RequestId};
 use crate::job::Concurrency;
@@ -32,7 +32,37 @@ impl Step<'_> {
             return Err(refusal);
         }
         self.ledger.state.insert_requested(Requested { job: slot, origin, nominal });
-        Ok(Reply::Stored { job: slot, revision: job.revision, created: false })
+        Ok(Reply::Stored { job: slot, version: job.version(), created: false })
+    }
+
+    /// All of the runs or none. Each is decided when the one before it is over.
+    pub(super) fn backfill(
+        &mut self,
+        backfill: &Backfill,
+        request: Option<RequestId>,
+    ) -> Result<Reply, Refusal> {
+        let request = request.ok_or(Refusal::NoRequest)?;
+        let (slot, job) = self.job_named(&backfill.name)?;
+        if job.uid != backfill.job {
+            return Err(Refusal::Changed(job.revision));
+        }
+        if job.rules.timing.disabled {
+            return Err(Refusal::Disabled(job.name.clone()));
+        }
+        let (waiting, wanted) = (self.state().backfill_rows(slot).count(), backfill.nominals.len());
+        if waiting + wanted > limits::BACKFILL_MAX {
+            let (waiting, wanted) = (waiting as u32, wanted as u32);
+            return Err(Refusal::BackfillTooLarge { job: job.name.clone(), waiting, wanted });
+        }
+        if let Some(nominal) = backfill.nominals.iter().find(|nominal| **nominal > self.now) {
+            let problem = format!("backfill: {nominal} is after {}: only the past is allowed", self.now);
+            return Err(Refusal::Invalid(problem.into()));
+        }
+        let origin = Origin::Backfill(request);
+        for nominal in &backfill.nominals {
+            self.ledger.state.insert_requested(Requested { job: slot, origin, nominal: *nominal });
+        }
+        Ok(Reply::Stored { job: slot, version: job.version(), created: false })
     }
 
     fn overlap(&self, slot: JobSlot, job: &JobRecord) -> Option<Refusal> {

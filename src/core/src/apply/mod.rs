@@ -9,6 +9,7 @@ mod jobs;
 mod nodes;
 mod outcome;
 mod put;
+mod zones;
 
 use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
@@ -16,7 +17,7 @@ use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
 use crate::schedule::Zone;
 use crate::state::State;
-use crate::state::record::{Cluster, JobRecord, Remembered, Timer, Turn};
+use crate::state::record::{Cluster, Filing, JobRecord, Remembered, Timer, Turn};
 use crate::time::Time;
 use crate::wheel::Wheel;
 use std::sync::Arc;
@@ -51,14 +52,15 @@ impl Ledger {
 
     /// Applies one entry. Total: every batch has an effect and an answer, none panics.
     pub fn apply(&mut self, index: u64, batch: &Batch) -> Applied {
-        let now = self.state.time().max(batch.time);
+        let (before, now) = (self.state.time(), batch.time);
         self.state.advance(index, now);
-        let mut step =
-            Step { ledger: self, index, entry_time: batch.time, now, next_position: 0, rows: Vec::new() };
+        let mut step = Step { ledger: self, index, now, next_position: 0, rows: Vec::new() };
         let replies = batch.commands.iter().map(|command| step.command(command)).collect();
         let rows = step.rows;
-        self.state.forget_requests(now - limits::REQUEST_MEMORY, limits::REQUESTS_MAX);
-        self.state.forget_imports(now - limits::REQUEST_MEMORY);
+        // By the earlier one: a single stamp far ahead makes nothing old.
+        let horizon = before.min(now) - limits::REQUEST_MEMORY;
+        self.state.forget_requests(horizon, limits::REQUESTS_MAX);
+        self.state.forget_imports(horizon);
         Applied { replies, rows }
     }
 
@@ -78,9 +80,8 @@ impl Ledger {
 struct Step<'a> {
     ledger: &'a mut Ledger,
     index: u64,
-    /// The entry's own stamp: nothing later is due.
-    entry_time: Time,
-    /// The state's time: never before an earlier entry's.
+    /// The entry's own stamp: nothing later is due. Not the latest stamp so far: one that was far ahead would
+    /// stop everything until the clocks have caught up with it.
     now: Time,
     next_position: u32,
     rows: Vec<HistoryRow>,
@@ -117,6 +118,7 @@ impl Step<'_> {
             Action::Delete { name } => self.delete(name),
             Action::DeleteExecutions { name } => self.delete_executions(name),
             Action::Run { name, nominal } => self.run(name, *nominal, command.request),
+            Action::Backfill(backfill) => self.backfill(backfill, command.request),
             Action::Cancel { occurrence } => self.cancel_occurrence(*occurrence),
             Action::Pause(paused) => {
                 self.ledger.state.edit_cluster(|cluster| cluster.paused = *paused);
@@ -127,10 +129,9 @@ impl Step<'_> {
             Action::Register(registration) => self.register(registration),
             Action::Mark { node, liveness } => self.mark(*node, *liveness),
             Action::Cordon { node, work } => self.cordon(*node, *work),
-            Action::AdoptZoneData { version } => {
-                self.ledger.state.edit_cluster(|cluster| cluster.founding.zone_data = version.clone());
-                Ok(Reply::Done)
-            }
+            Action::AdoptZoneData { version } => Ok(self.adopt_zone_data(version)),
+            Action::SetDefaultZone { zone } => self.set_default_zone(zone),
+            Action::ZonesFiled { epoch } => Ok(self.zones_filed(*epoch)),
         }
     }
 
@@ -144,8 +145,13 @@ impl Step<'_> {
         }
         let zone = Zone::lookup(&founding.default_zone)
             .map_err(|error| Refusal::Invalid(format!("default_zone: {error}").into()))?;
-        let cluster =
-            Cluster { founding: founding.clone(), paused: false, held_since: None, floor: Time::EPOCH };
+        let cluster = Cluster {
+            founding: founding.clone(),
+            paused: false,
+            held_since: None,
+            floor: Time::EPOCH,
+            filing: Filing { by: founding.zone_data.clone(), epoch: 0, pending: false },
+        };
         self.ledger.state.set_cluster(cluster, zone);
         Ok(Reply::Done)
     }
@@ -272,7 +278,7 @@ impl Step<'_> {
                 .filter(|(_, found)| *found == timer)
                 .map(|(due, _)| due),
         };
-        due.is_some_and(|due| due <= self.entry_time)
+        due.is_some_and(|due| due <= self.now)
     }
 }
 

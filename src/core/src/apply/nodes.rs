@@ -18,6 +18,7 @@ impl Step<'_> {
                 return Err(Refusal::NameTaken(registration.name.clone()));
             }
         }
+        self.check_life(known, registration)?;
         let Some(slot) = known else {
             let node = self.newcomer(registration, Work::Open);
             return Ok(Reply::Registered(self.ledger.state.insert_node(node)));
@@ -28,6 +29,17 @@ impl Step<'_> {
     fn newcomer(&self, registration: &Registration, work: Work) -> NodeRecord {
         let registration = registration.clone();
         NodeRecord { registration, liveness: Liveness::Alive, marked_at: self.now, work }
+    }
+
+    /// A hello that comes late must not bring an earlier journal back: the servers would take for lost what
+    /// the present one runs.
+    fn check_life(&self, known: Option<NodeSlot>, registration: &Registration) -> Result<(), Refusal> {
+        let Some(old) = known.and_then(|slot| self.state().node(slot)) else { return Ok(()) };
+        let (old, life) = (&old.registration, registration.life);
+        if life > old.life || (life == old.life && registration.journal == old.journal) {
+            return Ok(());
+        }
+        Err(Refusal::OlderLife { name: registration.name.clone(), life, known: old.life })
     }
 
     fn come_back(&mut self, slot: NodeSlot, registration: &Registration) -> NodeSlot {

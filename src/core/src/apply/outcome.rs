@@ -131,15 +131,17 @@ impl Step<'_> {
         self.ledger.state.remove_occurrence(reference);
         self.count(found.job, Turn::Open, -1);
         self.edit_job(found.job, |job| job.counters.status = status);
-        self.next_in_queue(found.job);
+        self.next_in_queue(found.job, self.now);
         if status == Status::Success {
             self.start_dependents(&found);
             self.delete_if_ephemeral(found.job);
         }
     }
 
-    /// The oldest in the queue takes its turn, unless one has it already.
-    pub(super) fn next_in_queue(&mut self, slot: JobSlot) {
+    /// The oldest in the queue takes its turn, unless one has it already. Nothing but a node has been wanting
+    /// `since` then, or since its own decision: a queue without a node drains in one window, not in one for
+    /// each.
+    pub(super) fn next_in_queue(&mut self, slot: JobSlot, since: Time) {
         let Some(job) = self.state().job(slot).cloned().filter(|job| job.open == 0 && job.queued > 0) else {
             return;
         };
@@ -152,11 +154,10 @@ impl Step<'_> {
             .find(|(_, found)| found.turn == Turn::Queued)
             .map(|(reference, _)| reference);
         let Some(reference) = oldest else { return };
-        let now = self.now;
         self.ledger.state.edit_occurrence(reference, |found| {
             found.turn = Turn::Unplaced(0);
-            found.startable_at = now;
-            found.gives_up_at = now + job.rules.policy.catchup_window;
+            found.startable_at = since.max(found.startable_at);
+            found.gives_up_at = found.startable_at + job.rules.policy.catchup_window;
         });
         self.count(slot, Turn::Queued, -1);
     }
@@ -211,7 +212,7 @@ impl Step<'_> {
         let Some(job) = self.state().job(found.job) else { return false };
         let Some(execution) = found.executions.get(usize::from(name.ordinal)) else { return false };
         let Progress::Retrying(due) = execution.progress else { return false };
-        let waited = due + job.rules.policy.catchup_window <= self.entry_time;
+        let waited = due + job.rules.policy.catchup_window <= self.now;
         if !waited || execution.attempt != name.attempt {
             return false;
         }

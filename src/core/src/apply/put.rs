@@ -1,9 +1,10 @@
 //! Creating and replacing jobs, one by one or as an import that appears at once.
 
 use super::Step;
-use crate::command::{Counters, PutJob, Refusal, Reply, Status, Stretch};
+use crate::command::{Counters, PutJob, Refusal, Reply, Status, Stretch, Version};
 use crate::execution::SkipReason;
 use crate::ids::{JobSlot, Origin, RequestId};
+use crate::limits;
 use crate::rules::Rules;
 use crate::schedule::Schedule;
 use crate::state::record::{JobRecord, Staged};
@@ -15,18 +16,19 @@ impl Step<'_> {
         if self.state().is_paused() {
             return Err(Refusal::Paused);
         }
-        self.put_job(put)
+        self.put_job(put, put.at.min(self.now))
     }
 
-    fn put_job(&mut self, put: &PutJob) -> Result<Reply, Refusal> {
+    /// Stores a job. What it says of due times holds from `from` on.
+    fn put_job(&mut self, put: &PutJob, from: Time) -> Result<Reply, Refusal> {
         let rules = Rules::of(&put.job).map_err(|error| Refusal::Invalid(error.to_string().into()))?;
         let name: Arc<str> = put.job.name.as_str().into();
         let existing = self.state().slot_of(&name);
         let parent = self.parent_of(put, existing)?;
         match existing {
-            None if put.strict && put.seen != 0 => Err(Refusal::Changed(0)),
-            None => Ok(self.create(name, put, rules, parent)),
-            Some(slot) => self.replace(slot, put, rules, parent),
+            None if put.strict && put.seen != Version::default() => Err(Refusal::Changed(0)),
+            None => Ok(self.create(name, Edit { put, rules, parent, from })),
+            Some(slot) => self.replace(slot, Edit { put, rules, parent, from }),
         }
     }
 
@@ -47,111 +49,155 @@ impl Step<'_> {
         Ok(Some(parent))
     }
 
-    /// A new job starts at the entry's time: nothing before it was ever due.
-    fn create(&mut self, name: Arc<str>, put: &PutJob, rules: Rules, parent: Option<JobSlot>) -> Reply {
+    /// A new job starts with its edit: nothing before it was ever due.
+    fn create(&mut self, name: Arc<str>, edit: Edit<'_>) -> Reply {
+        let Edit { put, from, .. } = edit;
         let slot = self.ledger.state.insert_job(JobRecord {
             uid: put.uid,
             name,
             generation: 0,
             revision: 1,
             definition: put.definition.clone(),
-            anchor: rules.timing.anchor_of(put.next_due, self.entry_time),
-            rules: Arc::new(rules),
-            cursor: self.now,
-            next_due: put.next_due.unwrap_or(Time::NEVER),
+            anchor: edit.rules.timing.anchor_of(self.computed(put), from),
+            cursor: from,
+            next_due: self.next_due(put, from),
+            rules: Arc::new(edit.rules),
             floor: Time::EPOCH,
             held: false,
-            parent,
+            parent: edit.parent,
             counters: put.counters.unwrap_or_default(),
             open: 0,
             queued: 0,
         });
         self.ledger.refile(slot);
-        Reply::Stored { job: slot, revision: 1, created: true }
+        Reply::Stored { job: slot, version: Version { job: put.uid, revision: 1 }, created: true }
     }
 
-    fn replace(
-        &mut self,
-        slot: JobSlot,
-        put: &PutJob,
-        rules: Rules,
-        parent: Option<JobSlot>,
-    ) -> Result<Reply, Refusal> {
-        let Some(revision) = self.state().job(slot).map(|job| job.revision) else {
-            return Err(Refusal::NotOpen);
-        };
-        if put.strict && put.seen != revision {
-            return Err(Refusal::Changed(revision));
+    /// Whether the due times that come with a job can be used: not those computed by a clock that is ahead of
+    /// the entry's (ticks between the two would be lost), nor those for other zone data.
+    fn holds(&self, put: &PutJob) -> bool {
+        put.at <= self.now && put.epoch == self.state().epoch()
+    }
+
+    /// The first tick as the proposer computed it, if that can be used.
+    fn computed(&self, put: &PutJob) -> Option<Time> {
+        put.next_due.filter(|_| self.holds(put))
+    }
+
+    /// The next due time under a definition; the cursor itself, so that the leader computes it anew, if what the
+    /// proposer computed cannot be used.
+    fn next_due(&self, put: &PutJob, cursor: Time) -> Time {
+        match self.holds(put) {
+            true => put.next_due.unwrap_or(Time::NEVER),
+            false => cursor,
         }
-        if self.is_same(slot, put) {
-            return Ok(Reply::Stored { job: slot, revision, created: false });
-        }
-        if put.seen == revision {
-            for decision in put.due.iter().filter(|decision| decision.job == slot) {
-                self.decide(decision);
-            }
-        }
+    }
+
+    fn replace(&mut self, slot: JobSlot, edit: Edit<'_>) -> Result<Reply, Refusal> {
+        let put = edit.put;
         let Some(old) = self.state().job(slot).cloned() else { return Err(Refusal::NotOpen) };
-        let retimed = old.rules.timing != rules.timing;
-        if retimed {
-            self.pass_over(slot, &old, put);
+        let seen = put.seen == old.version();
+        if put.strict && !seen {
+            return Err(Refusal::Changed(old.revision));
         }
-        let seen = put.seen == revision;
-        let first = put.next_due.filter(|_| seen);
-        let (now, anchor) = (self.now, rules.timing.anchor_of(first, self.entry_time));
+        if put.counters.is_none() && old.definition == put.definition {
+            // Just posted again: no edit, so that decisions in flight still fit at any rate of it.
+            return Ok(Reply::Stored { job: slot, version: old.version(), created: false });
+        }
+        let retimed = old.rules.timing != edit.rules.timing;
+        if retimed {
+            self.decide_before(slot, &edit, seen);
+            self.pass_over(slot, &edit, seen);
+        }
         let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
+        let computed = self.computed(put);
+        let cursor = self.state().job(slot).map_or(old.cursor, |job| job.cursor).max(edit.from);
+        let next_due = self.next_due(put, cursor);
         self.edit_job(slot, |job| {
             job.revision += 1;
             job.definition = put.definition.clone();
-            job.rules = Arc::new(rules);
-            job.parent = parent;
+            job.parent = edit.parent;
             job.counters = counters;
             if retimed {
-                job.cursor = job.cursor.max(now);
-                job.anchor = anchor;
-                // What the proposer computed is for the definition that it saw; else the leader computes anew.
-                job.next_due = if seen { put.next_due.unwrap_or(Time::NEVER) } else { job.cursor };
+                job.cursor = cursor;
+                job.next_due = next_due;
+                // The first tick tells the phase, also where the proposer let an interval keep it.
+                if computed.is_some() || !edit.rules.timing.keeps_phase_of(&job.rules.timing) {
+                    job.anchor = edit.rules.timing.anchor_of(computed, edit.from);
+                }
             }
+            job.rules = Arc::new(edit.rules);
         });
-        Ok(Reply::Stored { job: slot, revision: revision + 1, created: false })
+        let version = Version { revision: old.revision + 1, ..old.version() };
+        Ok(Reply::Stored { job: slot, version, created: false })
     }
 
-    /// Whether the job is just posted again: no edit, so that decisions in flight still fit at any rate of it.
-    fn is_same(&self, slot: JobSlot, put: &PutJob) -> bool {
-        put.counters.is_none() && self.state().job(slot).is_some_and(|job| job.definition == put.definition)
+    /// Decides what was due under the old definition, so that edits at whatever rate take no tick away.
+    fn decide_before(&mut self, slot: JobSlot, edit: &Edit<'_>, seen: bool) {
+        let spread = edit.rules.timing.disabled;
+        if !seen {
+            return self.start_unseen(slot, edit.from, spread);
+        }
+        for decision in edit.put.due.iter().filter(|decision| decision.job == slot) {
+            self.decide_within(decision, spread);
+        }
     }
 
-    /// The ticks between the old cursor and now that nobody decided become one record (invariant 3). It begins
-    /// at the first of them and ends with the edit itself: a hold, another leader's decision or the wait for
-    /// the entry's stamp may have come between what the proposer saw and this, and no tick may be lost for
-    /// that. The count is then what is known.
-    fn pass_over(&mut self, slot: JobSlot, old: &JobRecord, put: &PutJob) {
+    /// A tick that fell due under a definition that the proposer has not seen (another edit came just before):
+    /// it waits for the leader to find it a node.
+    fn start_unseen(&mut self, slot: JobSlot, until: Time, spread: bool) {
+        let Some(job) = self.state().job(slot).cloned() else { return };
+        let (nominal, timing) = (job.next_due, &job.rules.timing);
+        let key = if spread { nominal + job.jitter(nominal) } else { nominal };
+        let recent = until <= nominal + timing.jitter + job.rules.policy.start_deadline;
+        let free = !job.held && self.state().held_since().is_none() && nominal > self.state().floor_of(&job);
+        if free && recent && key <= until && !job.needs_replan() {
+            // What comes after it under that definition is not known here.
+            self.edit_job(slot, |job| job.cursor = nominal);
+            self.admit(slot, Origin::Schedule, nominal, &[]);
+        }
+    }
+
+    /// The ticks between the old cursor and the edit that nobody decided become one record (invariant 3). It
+    /// begins at the first of them and ends with the edit itself: a hold or another leader's decision may have
+    /// come between what the proposer saw and this, and no tick may be lost for that. The count is then what is
+    /// known.
+    fn pass_over(&mut self, slot: JobSlot, edit: &Edit<'_>, seen: bool) {
+        let (Some(old), until) = (self.state().job(slot).cloned(), edit.from) else { return };
         let disabled = old.rules.timing.disabled;
         let reason = if disabled { SkipReason::Disabled } else { SkipReason::Edited };
-        let passable = |tick: &Time| old.cursor < *tick && *tick <= self.now;
+        let passable = |tick: &Time| old.cursor < *tick && *tick <= until;
         // What the proposer counted is for the schedule that it saw, and by its clock.
-        let seen = put.passed.filter(|_| put.seen == old.revision);
-        let counted = seen.filter(|stretch| passable(&stretch.from) && stretch.to <= self.now);
+        let seen = edit.put.passed.filter(|_| seen);
+        let counted = seen.filter(|stretch| passable(&stretch.from) && stretch.to <= until);
         let first = match disabled {
             true => seen.map(|stretch| stretch.from),
             false => Some(old.next_due),
         };
         let schedule = old.rules.timing.schedule.as_ref();
         let blind = old.needs_replan() || (disabled && schedule.is_some_and(Schedule::fires_ever));
+        // Ticks are whole seconds: within the cursor's own there is no other one.
+        let second = old.cursor.floor_second() + Span::from_seconds(1);
         let (from, count) = match first.filter(passable) {
             Some(first) => {
                 (first, counted.filter(|known| known.from == first).map_or(1, |known| known.count))
             }
-            None if blind && old.cursor < self.now => (old.cursor + Span::from_nanos(1), 0),
+            None if blind && second <= until => (second, 0),
             None => return,
         };
-        self.skip(slot, Origin::Schedule, Stretch { from, to: self.now, count }, reason);
+        self.skip(slot, Origin::Schedule, Stretch { from, to: until, count }, reason);
     }
 
     pub(super) fn stage(&mut self, import: RequestId, jobs: &[PutJob]) -> Result<Reply, Refusal> {
         let mut staged = self.state().staged(import).map(|staged| staged.jobs.clone()).unwrap_or_default();
         if jobs.is_empty() && staged.is_empty() {
             return Ok(Reply::Done); // a snapshot keeps an import by its jobs
+        }
+        let count = staged.len() + jobs.len();
+        if count > limits::IMPORT_JOBS_MAX {
+            let most = limits::IMPORT_JOBS_MAX;
+            let problem = format!("import: {count} jobs are too many, at most {most} are allowed in one");
+            return Err(Refusal::Invalid(problem.into()));
         }
         staged.extend(jobs.iter().cloned().map(Arc::new));
         self.ledger.state.set_staged(import, Some(Staged { touched_at: self.now, jobs: staged }));
@@ -166,7 +212,7 @@ impl Step<'_> {
         let (before, rows) = (self.ledger.state.clone(), self.rows.len());
         let mut touched = Vec::with_capacity(staged.jobs.len());
         for put in &staged.jobs {
-            match self.put_job(put) {
+            match self.put_job(put, self.now) {
                 Ok(Reply::Stored { job, .. }) => touched.push(job),
                 Ok(_) => {}
                 Err(refusal) => {
@@ -179,6 +225,15 @@ impl Step<'_> {
         }
         Ok(Reply::Done)
     }
+}
+
+/// A job on its way into the state.
+struct Edit<'a> {
+    put: &'a PutJob,
+    rules: Rules,
+    parent: Option<JobSlot>,
+    /// When it takes effect.
+    from: Time,
 }
 
 /// The larger counts and the later times: what is restored over a living job never takes away what it did.

@@ -6,46 +6,56 @@ use crate::ids::{JobSlot, Origin};
 use crate::job::Catchup;
 use crate::limits;
 use crate::placement::{self, Pending};
-use crate::schedule::Zone;
+use crate::schedule::{ZoneData, Zones};
 use crate::state::State;
 use crate::state::record::JobRecord;
 use crate::time::{Span, Time};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The decisions on what is due of a job now, in order, each beginning where the one before ends. At most
-/// `budget` late starts; empty if nothing may be decided yet.
-pub(super) fn decide(
-    state: &State,
-    slot: JobSlot,
-    now: Time,
-    budget: usize,
-    pending: &mut Pending,
-) -> Vec<Decision> {
-    let Some(job) = state.job(slot).filter(|job| job.wheel_key() <= now) else { return Vec::new() };
+/// How far a round of decisions on one job goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// The zone data to compute by.
+    pub(super) data: ZoneData,
+    /// The time.
+    pub(super) now: Time,
+    /// Late ticks that may start.
+    pub(super) budget: usize,
+    /// Whether ticks wait for their jitter.
+    pub(super) spread: bool,
+}
+
+/// The decisions on what is due of a job now, in order, each beginning where the one before ends; empty if
+/// nothing may be decided yet.
+pub(super) fn decide(state: &State, slot: JobSlot, reach: Reach, pending: &mut Pending) -> Vec<Decision> {
+    let Reach { now, spread, .. } = reach;
+    let due = |job: &JobRecord| if spread { job.wheel_key() } else { job.startable() };
+    let Some(job) = state.job(slot).filter(|job| due(job) <= now) else { return Vec::new() };
     let mut round = Round {
         state,
         slot,
         job,
-        zone: state.default_zone(),
+        zones: state.zones(reach.data),
         now,
+        spread,
         due: Some(job.next_due),
         decisions: Vec::new(),
     };
     round.pass_held();
-    round.pass_missed(budget, pending);
-    round.start_recent(budget, pending);
+    round.pass_missed(reach.budget, pending);
+    round.start_until(now, reach.budget, pending);
     round.decisions
 }
 
 /// The next due time of a job whose stored one cannot be followed: strictly after its cursor and what was held.
-pub(super) fn refile(state: &State, slot: JobSlot) -> Option<Decision> {
+pub(super) fn refile(state: &State, slot: JobSlot, data: ZoneData) -> Option<Decision> {
     let job = state.job(slot)?;
-    let next = job.rules.timing.next(job.cursor, job.anchor, state.default_zone());
+    let next = job.rules.timing.next(job.cursor, job.anchor, state.zones(data));
     Some(Decision {
         job: slot,
         generation: job.generation,
         revision: job.revision,
-        kind: DecisionKind::Refile,
+        kind: DecisionKind::Refile { passed: None },
         next_due: next,
     })
 }
@@ -54,8 +64,9 @@ struct Round<'a> {
     state: &'a State,
     slot: JobSlot,
     job: &'a JobRecord,
-    zone: &'a Zone,
+    zones: Zones,
     now: Time,
+    spread: bool,
     /// The first tick that is not decided yet.
     due: Option<Time>,
     decisions: Vec<Decision>,
@@ -104,15 +115,11 @@ impl Round<'_> {
         self.start(last, pending);
     }
 
-    fn start_recent(&mut self, budget: usize, pending: &mut Pending) {
-        self.start_until(self.now, budget, pending);
-    }
-
     /// Starts one tick after the other while they are due. The newest one is on time and free of the budget.
     fn start_until(&mut self, until: Time, budget: usize, pending: &mut Pending) {
         let mut late = self.decisions.iter().filter(|decision| decision.is_start()).count();
         while let Some(due) = self.due.filter(|due| *due <= until) {
-            let key = due + self.job.jitter(due);
+            let key = if self.spread { due + self.job.jitter(due) } else { due };
             let is_late = self.now - key >= Span::from_seconds(1);
             if key > self.now || (is_late && late >= budget) || late >= limits::CATCHUP_STARTS_MAX {
                 return;
@@ -133,7 +140,7 @@ impl Round<'_> {
     /// Passes over the ticks in `[due, until]`, of which `due` is one.
     fn skip(&mut self, due: Time, until: Time, reason: SkipReason) {
         let timing = &self.job.rules.timing;
-        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, self.zone);
+        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, self.zones);
         let last = last.unwrap_or(due).max(due);
         let next = self.next(last);
         self.push(DecisionKind::Skip { from: due, to: last, count: count.max(1), reason }, next);
@@ -151,12 +158,12 @@ impl Round<'_> {
     }
 
     fn next(&self, after: Time) -> Option<Time> {
-        self.job.rules.timing.next(after, self.job.anchor, self.zone)
+        self.job.rules.timing.next(after, self.job.anchor, self.zones)
     }
 
     /// The last tick in `[due, until]`.
     fn last(&self, due: Time, until: Time) -> Option<Time> {
-        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, self.zone);
+        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, self.zones);
         Some(last.unwrap_or(due).max(due))
     }
 }

@@ -4,9 +4,11 @@
 //! nothing in it looks at all jobs. What it proposes is remembered until it is answered, so that no turn
 //! proposes twice; a new leader begins with an empty memory and finds everything undone in the state.
 
+pub mod backfill;
 mod due;
 pub mod edit;
 mod resend;
+mod rezone;
 
 use crate::apply::Ledger;
 use crate::command::{Action, Assignment, Decision, GiveUp, Reply};
@@ -14,10 +16,13 @@ use crate::delivery::Launch;
 use crate::ids::{ExecutionId, ExecutionRef, JobSlot, NodeSlot};
 use crate::limits;
 use crate::placement::{self, Pending};
+use crate::schedule::ZoneData;
 use crate::state::State;
 use crate::state::record::{Item, Requested, Timer};
 use crate::time::{Span, Time};
+use due::Reach;
 use resend::Resend;
+use rezone::{Look, Walk};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one turn wants.
@@ -61,11 +66,18 @@ enum Subject {
     Agenda(u64),
     Timer(Timer),
     Replan(JobSlot),
+    ZoneData,
+    Rezone(JobSlot),
+    ZonesFiled,
 }
 
 /// The leader's memory between turns. Volatile: losing it loses nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Planner {
+    /// The zone data that this server computes by.
+    data: ZoneData,
+    /// Filing anew after a change of them, while it goes on.
+    walk: Option<Walk>,
     /// Everything on the agenda up to here was looked at.
     agenda_read: u64,
     /// Proposed and not answered.
@@ -88,19 +100,50 @@ pub struct Planner {
 /// Late ticks of one job that start within one second.
 const LATE_STARTS_A_SECOND: u32 = 5;
 
+impl Default for Planner {
+    /// Computes by the zone data in this binary.
+    fn default() -> Planner {
+        Planner::with_zone_data(ZoneData::bundled())
+    }
+}
+
 impl Planner {
+    /// Computes by these zone data.
+    pub fn with_zone_data(data: ZoneData) -> Planner {
+        Planner {
+            data,
+            walk: None,
+            agenda_read: 0,
+            proposed: BTreeSet::new(),
+            resend: Resend::default(),
+            again: BTreeSet::new(),
+            arrived: false,
+            stalled: false,
+            paced: BTreeMap::new(),
+            paced_second: 0,
+            resting: BTreeSet::new(),
+        }
+    }
+
     /// Plans one turn. Due jobs are taken from the wheel and come back by apply or [`Planner::answered`].
     /// Without `deciding` (the clock is in doubt) no tick is decided; what is decided goes on.
     pub fn plan(&mut self, ledger: &mut Ledger, now: Time, deciding: bool) -> Plan {
         let mut plan = Plan::default();
         let mut pending = Pending::default();
         self.wake_resting(ledger, now);
+        let known = self.tell_zone_data(&ledger.state, &mut plan);
+        let deciding = deciding && known;
         if deciding {
             self.plan_due(ledger, now, &mut plan, &mut pending);
         }
         self.plan_agenda(&ledger.state, now, &mut plan, &mut pending);
         self.plan_timers(&ledger.state, now, &mut plan, &mut pending);
-        self.plan_replans(&ledger.state, &mut plan);
+        if known {
+            self.plan_replans(&ledger.state, &mut plan);
+        }
+        if deciding {
+            self.plan_rezoning(&ledger.state, now, &mut plan);
+        }
         plan.wake_at = self.wake_at(ledger, now, deciding);
         plan
     }
@@ -117,6 +160,11 @@ impl Planner {
             match subject {
                 // Apply files a job whose decision it takes; a rejected one is filed here.
                 Subject::Tick(job) => ledger.refile(job),
+                Subject::Rezone(job) => {
+                    if let Some(walk) = self.walk.as_mut().filter(|_| rejected.contains(&(position as u32))) {
+                        walk.leave_rejected(job);
+                    }
+                }
                 Subject::Agenda(place) if rejected.contains(&(position as u32)) => {
                     self.again.insert(place);
                 }
@@ -178,7 +226,8 @@ impl Planner {
         for job in on_time.into_iter().chain(late) {
             let used = self.paced.entry(job).or_default();
             let budget = LATE_STARTS_A_SECOND.saturating_sub(*used) as usize;
-            let decisions = due::decide(&ledger.state, job, now, budget, pending);
+            let reach = Reach { data: self.data, now, budget, spread: true };
+            let decisions = due::decide(&ledger.state, job, reach, pending);
             let starts = decisions.iter().filter(|decision| decision.is_start()).count() as u32;
             *used += starts;
             if decisions.is_empty() {
@@ -296,12 +345,64 @@ impl Planner {
             if self.proposed.contains(&subject) {
                 continue;
             }
-            if let Some(decision) = due::refile(state, job) {
+            if let Some(decision) = due::refile(state, job, self.data) {
                 self.proposed.insert(subject);
                 batch.push(vec![decision], subject, &mut plan.proposals);
             }
         }
         batch.finish(&mut plan.proposals);
+    }
+
+    /// Nothing is computed before the state knows by which zone data: whether it does.
+    fn tell_zone_data(&mut self, state: &State, plan: &mut Plan) -> bool {
+        let own = self.data.version();
+        if state.cluster().is_none_or(|cluster| *cluster.filing.by == *own) {
+            return true;
+        }
+        if self.proposed.insert(Subject::ZoneData) {
+            let action = Action::AdoptZoneData { version: own.into() };
+            plan.proposals.push(Proposal { action, token: Token(vec![Subject::ZoneData]) });
+        }
+        false
+    }
+
+    /// Goes on filing jobs by the present zone data, unless a server with newer ones must do that.
+    fn plan_rezoning(&mut self, state: &State, now: Time, plan: &mut Plan) {
+        let Some(cluster) = state.cluster() else { return };
+        if !cluster.filing.pending || *cluster.founding.zone_data > *self.data.version() {
+            self.walk = None;
+            return;
+        }
+        let epoch = cluster.filing.epoch;
+        let walk = self.walk.take().filter(|walk| walk.epoch == epoch);
+        let mut walk = walk.unwrap_or_else(|| Walk::new(epoch, state.slots()));
+        let zones = state.zones(self.data);
+        let mut batch = Batch::default();
+        for slot in walk.take(now) {
+            let subject = Subject::Rezone(slot);
+            let busy = [subject, Subject::Tick(slot), Subject::Replan(slot)];
+            let look = match busy.iter().any(|subject| self.proposed.contains(subject)) {
+                true => Look::Waits,
+                false => rezone::look(state, slot, zones, now),
+            };
+            match look {
+                Look::Stands => {}
+                Look::Waits => walk.leave(slot, now),
+                Look::Anew(decision) => {
+                    self.proposed.insert(subject);
+                    batch.push(vec![decision], subject, &mut plan.proposals);
+                }
+            }
+        }
+        batch.finish(&mut plan.proposals);
+        plan.more |= walk.has_more();
+        let every = Subject::Rezone(JobSlot(0))..=Subject::Rezone(JobSlot(u32::MAX));
+        let answered = self.proposed.range(every).next().is_none();
+        if answered && walk.is_over() && self.proposed.insert(Subject::ZonesFiled) {
+            let action = Action::ZonesFiled { epoch };
+            plan.proposals.push(Proposal { action, token: Token(vec![Subject::ZonesFiled]) });
+        }
+        self.walk = Some(walk);
     }
 
     fn wake_at(&self, ledger: &Ledger, now: Time, deciding: bool) -> Option<Time> {
@@ -311,7 +412,8 @@ impl Planner {
         let resend = self.resend.next_due();
         let stalled = self.stalled.then(|| now + limits::PLACE_AGAIN);
         let rest = (!self.resting.is_empty()).then(|| now.floor_second() + Span::from_seconds(1));
-        [due, timer, resend, stalled, rest].into_iter().flatten().min()
+        let walk = self.walk.as_ref().and_then(Walk::wake_at).filter(|_| deciding);
+        [due, timer, resend, stalled, rest, walk].into_iter().flatten().min()
     }
 }
 

@@ -15,6 +15,7 @@ mod name_hash;
 mod next;
 mod sets;
 mod zone;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use dst::{Dst, UnknownDst};
 pub use error::{Field, FieldProblem, ScheduleError};
 pub use grammar::parse;
 pub use zone::{UnknownZone, Zone, zone_data_version, zone_names};
+pub use zones::{ZoneData, Zones};
 
 use crate::time::{Span, Time};
 use sets::Sets;
@@ -63,6 +65,11 @@ impl Schedule {
             Kind::Every(delay) => Some(first - Span::from_seconds(*delay)),
             Kind::Cron(_) | Kind::At(_) | Kind::Never => None,
         }
+    }
+
+    /// Whether its instants depend on a zone.
+    pub fn follows_zone(&self) -> bool {
+        matches!(self.0, Kind::Cron(_))
     }
 
     /// Whether it can be due at all: false for `@manually`, for an empty field (`,`) and for dates

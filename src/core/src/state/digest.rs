@@ -119,6 +119,7 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
         .small(slot.0)
         .number(registration.node.0)
         .text(registration.name.as_bytes())
+        .small(registration.life)
         .number(registration.journal.0)
         .number(registration.boot.0)
         .small(registration.slots)
@@ -151,6 +152,9 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
         .small(u64::from(cluster.paused))
         .time(cluster.held_since.unwrap_or(Time::NEVER))
         .time(cluster.floor)
+        .text(cluster.filing.by.as_bytes())
+        .small(cluster.filing.epoch)
+        .small(u64::from(cluster.filing.pending))
         .hash()
 }
 

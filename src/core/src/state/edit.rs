@@ -1,6 +1,6 @@
 //! The only ways to change the state. Each keeps the indexes and the digest true to the records.
 
-use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Requested, Staged, Turn};
+use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Turn};
 use super::{Slot, State, digest};
 use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, Origin, RequestId};
 use crate::rules::Rules;
@@ -11,10 +11,10 @@ use std::sync::Arc;
 impl State {
     pub(crate) fn advance(&mut self, applied: u64, time: Time) {
         self.applied = applied;
-        self.time = self.time.max(time);
+        self.time = time;
     }
 
-    fn swap_digest(&mut self, old: u128, new: u128) {
+    pub(super) fn swap_digest(&mut self, old: u128, new: u128) {
         self.digest = self.digest.wrapping_sub(old).wrapping_add(new);
         self.touched += 1;
     }
@@ -24,6 +24,10 @@ impl State {
         self.swap_digest(old, digest::cluster(&cluster));
         self.cluster = Some(cluster);
         self.default_zone = default_zone;
+    }
+
+    pub(crate) fn set_default_zone(&mut self, zone: Zone) {
+        self.default_zone = zone;
     }
 
     pub(crate) fn edit_cluster(&mut self, edit: impl FnOnce(&mut Cluster)) {
@@ -152,7 +156,7 @@ impl State {
         }
     }
 
-    fn take_place(&mut self, item: Item) -> u64 {
+    pub(super) fn take_place(&mut self, item: Item) -> u64 {
         let place = self.next_place;
         self.next_place += 1;
         self.agenda.insert(place, item);
@@ -224,7 +228,9 @@ impl State {
         self.reindex(reference, None, Some(&mut occurrence));
         self.by_job.insert((occurrence.job, reference));
         self.swap_digest(0, digest::occurrence(reference, &occurrence));
-        self.occurrences.insert(reference, Arc::new(occurrence));
+        let occurrence = Arc::new(occurrence);
+        self.occurrences.insert(reference, occurrence.clone());
+        self.follow_backfill(&occurrence);
     }
 
     pub(crate) fn edit_occurrence(&mut self, reference: OccurrenceRef, edit: impl FnOnce(&mut Occurrence)) {
@@ -247,38 +253,14 @@ impl State {
         self.reindex(reference, Some(&old), None);
         self.by_job.remove(&(old.job, reference));
         self.swap_digest(digest::occurrence(reference, &old), 0);
+        self.follow_backfill(&old);
         Some(old)
     }
 
-    /// Stores a requested run; false if the same one is stored already.
-    pub(crate) fn insert_requested(&mut self, requested: Requested) -> bool {
-        let key = (requested.job, requested.origin);
-        if self.requested.contains_key(&key) {
-            return false;
-        }
-        let place = self.take_place(Item::Decide(requested));
-        self.requested.insert(key, place);
-        self.swap_digest(0, digest::requested(&requested));
-        true
-    }
-
-    pub(crate) fn remove_requested(&mut self, job: JobSlot, origin: Origin) -> Option<Requested> {
-        let (place, requested) = self.requested(job, origin)?;
-        self.requested.remove(&(job, origin));
-        self.agenda.remove(&place);
-        self.swap_digest(digest::requested(&requested), 0);
-        Some(requested)
-    }
-
-    /// Removes all requested runs of a job.
-    pub(crate) fn remove_requests_of(&mut self, job: JobSlot) {
-        let origins: Vec<Origin> = self
-            .requested
-            .range((job, Origin::Schedule)..(JobSlot(job.0.saturating_add(1)), Origin::Schedule))
-            .map(|((_, origin), _)| *origin)
-            .collect();
-        for origin in origins {
-            self.remove_requested(job, origin);
+    /// What is or was made of a backfill row says whether the next one may be decided.
+    fn follow_backfill(&mut self, occurrence: &Occurrence) {
+        if matches!(occurrence.origin, Origin::Backfill(_)) {
+            self.settle_backfill(occurrence.job);
         }
     }
 

@@ -11,6 +11,7 @@ mod edit;
 mod read;
 mod rebuild;
 pub mod record;
+mod requests;
 
 pub use digest::DIGEST_VERSION;
 pub use rebuild::RebuildError;
@@ -51,7 +52,8 @@ pub struct State {
     by_job: OrdSet<(JobSlot, OccurrenceRef)>,
     by_node: OrdSet<(NodeSlot, ExecutionRef)>,
 
-    requested: OrdMap<(JobSlot, Origin), u64>,
+    /// By nominal time, with the place on the agenda; 0 for those of a backfill that wait for their turn.
+    requested: OrdMap<(JobSlot, Origin, Time), u64>,
     /// Places are numbered by each server for itself: they are not part of the digest.
     agenda: OrdMap<u64, Item>,
     next_place: u64,

@@ -1,19 +1,17 @@
 //! Reading the state: what plans, placements, the API and snapshots may ask.
 
-use super::record::{
-    Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Requested, Staged, Timer,
-};
+use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Staged, Timer};
 use super::{Slot, State};
 use crate::command::PutJob;
-use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use crate::node::Work;
-use crate::schedule::Zone;
+use crate::schedule::{Zone, ZoneData, Zones};
 use crate::time::Time;
 use std::ops::Bound;
 use std::sync::Arc;
 
 impl State {
-    /// The time of the last entry: no decision is taken on an earlier one.
+    /// The stamp of the last entry. It may be before an earlier one's: clocks are set back.
     pub fn time(&self) -> Time {
         self.time
     }
@@ -41,6 +39,21 @@ impl State {
     /// The zone of jobs that name none.
     pub fn default_zone(&self) -> &Zone {
         &self.default_zone
+    }
+
+    /// What the zones of schedules mean by these data.
+    pub fn zones(&self, data: ZoneData) -> Zones {
+        Zones::new(self.default_zone, data)
+    }
+
+    /// The epoch of due times that are computed now.
+    pub fn epoch(&self) -> u32 {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.filing.epoch)
+    }
+
+    /// How many slots for jobs there are, used or not.
+    pub fn slots(&self) -> u32 {
+        self.jobs.len() as u32
     }
 
     /// Whether submissions are refused.
@@ -134,15 +147,6 @@ impl State {
             .map(|(_, found)| *found)
     }
 
-    /// A requested run that waits for its decision, with its place on the agenda.
-    pub fn requested(&self, job: JobSlot, origin: Origin) -> Option<(u64, Requested)> {
-        let place = *self.requested.get(&(job, origin))?;
-        match self.agenda.get(&place) {
-            Some(Item::Decide(requested)) => Some((place, *requested)),
-            _ => None,
-        }
-    }
-
     /// What the leader has to do, after a place on the agenda.
     pub fn agenda_after(&self, place: u64) -> impl Iterator<Item = (u64, Item)> + '_ {
         self.agenda.range((Bound::Excluded(place), Bound::Unbounded)).map(|(place, item)| (*place, *item))
@@ -213,6 +217,7 @@ impl State {
             Item::Decide(requested) => Some(Record::Requested(*place, *requested)),
             _ => None,
         });
+        let waiting = self.waiting_requests().map(|requested| Record::Requested(0, requested));
         let staged = self.staged.iter().flat_map(|(import, staged)| {
             staged.jobs.iter().map(|job| Record::Staged(*import, staged.touched_at, PutJob::clone(job)))
         });
@@ -232,6 +237,7 @@ impl State {
             .chain(nodes)
             .chain(occurrences)
             .chain(requested)
+            .chain(waiting)
             .chain(remembered)
             .chain(staged)
     }

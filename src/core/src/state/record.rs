@@ -1,6 +1,6 @@
 //! The records that the state is made of, each a plain value: what a snapshot stores and a digest sums.
 
-use crate::command::{Counters, PutJob, Reply};
+use crate::command::{Counters, PutJob, Reply, Version};
 use crate::execution::Verdict;
 use crate::ids::{
     ExecutionId, ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Origin, RequestId,
@@ -46,12 +46,22 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
+    /// Which edit of which job this is.
+    pub fn version(&self) -> Version {
+        Version { job: self.uid, revision: self.revision }
+    }
+
     /// When the next tick may start: its nominal time and jitter. [`Time::NEVER`] while held.
     pub fn wheel_key(&self) -> Time {
-        if self.held || self.next_due == Time::NEVER || self.needs_replan() {
-            return Time::NEVER;
+        match self.startable() {
+            Time::NEVER => Time::NEVER,
+            due => due + self.jitter(due),
         }
-        self.next_due + self.jitter(self.next_due)
+    }
+
+    /// As [`JobRecord::wheel_key`], without jitter.
+    pub fn startable(&self) -> Time {
+        if self.held || self.needs_replan() { Time::NEVER } else { self.next_due }
     }
 
     /// Whether its next due time is not above its cursor, so that the leader must compute it anew.
@@ -268,7 +278,7 @@ pub struct Remembered {
 /// What is true of the cluster as a whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cluster {
-    /// What was fixed at its founding, and the version of the zone data now.
+    /// What was fixed at its founding, but with the newest version of the zone data and the default zone of now.
     pub founding: crate::command::Founding,
     /// Whether submissions are refused.
     pub paused: bool,
@@ -276,6 +286,20 @@ pub struct Cluster {
     pub held_since: Option<Time>,
     /// Ticks up to here are passed over as held.
     pub floor: Time,
+    /// What next due times are computed by.
+    pub filing: Filing,
+}
+
+/// By which zone data, and for which default zone, next due times are computed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Filing {
+    /// Version of the zone data that the present leader computes by; the newest that a leader ever had is in
+    /// [`Cluster::founding`].
+    pub by: Arc<str>,
+    /// Counts the changes of `by` and of the default zone.
+    pub epoch: u32,
+    /// Whether jobs may be filed by what was before.
+    pub pending: bool,
 }
 
 /// One record of a snapshot, in any order but jobs before what names them.

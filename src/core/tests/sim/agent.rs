@@ -100,6 +100,7 @@ impl Agent {
         Registration {
             node: self.node,
             name: format!("node-{}", self.index).into(),
+            life: self.life,
             journal: self.journal_id,
             boot: self.boot,
             tags: [("zone".to_owned(), zone.to_owned()), ("dc".to_owned(), "one".to_owned())].into(),
@@ -183,7 +184,7 @@ impl World {
         let mut effects = journal.step(shown, input);
         for action in &effects.actions {
             if let Action::Start { launch, .. } = action {
-                self.checks.may_start(launch.id, shown);
+                self.checks.may_start(launch.id, shown, at.journal_id);
             }
         }
         let wake = journal.wake_at().map(|wake| at.clock.when(wake, now).max(now + Span::from_millis(1)));

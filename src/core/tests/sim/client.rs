@@ -3,12 +3,12 @@
 use crate::event::{Event, Message, Peer};
 use crate::jobs::{self, Document};
 use crate::world::{Phase, World};
-use dkron_core::command::{Action, Command, Scope};
+use dkron_core::command::{Action, Command, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use dkron_core::node::{Liveness, Work};
+use dkron_core::plan::backfill::{self, Past};
 use dkron_core::plan::edit::{self, Submission};
-use dkron_core::state::record::Turn;
-use dkron_core::time::Time;
+use dkron_core::time::{Span, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ struct Asked {
 /// Something that a client wants.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    Put { document: Document, expected: Option<u32> },
+    Put { document: Document, expected: Option<Version> },
     Stage { import: RequestId, documents: Vec<Document> },
     Commit { import: RequestId },
     Abandon { import: RequestId },
@@ -43,6 +43,8 @@ pub(crate) enum Wish {
     Release(Scope),
     Mark(NodeId, Liveness),
     Cordon(NodeId, Work),
+    SetDefaultZone(&'static str),
+    Backfill(Past),
 }
 
 impl World {
@@ -97,7 +99,7 @@ impl World {
     /// What the leader makes of a request, by its own state and clock.
     pub(crate) fn command_of(&mut self, server: usize, request: RequestId) -> Option<Command> {
         let wish = self.clients.open.get(&request)?.wish.clone();
-        let now = self.servers[server].clock.shows(self.now);
+        let now = self.clock_of(server).time;
         let action = match wish {
             Wish::Put { document, expected } => Action::Put(self.put(server, &document, expected, now)?),
             Wish::Stage { import, documents } => {
@@ -112,6 +114,17 @@ impl World {
             Wish::Run(name) => Action::Run { name, nominal: now },
             Wish::Cancel(occurrence) => Action::Cancel { occurrence },
             Wish::Pause(paused) => Action::Pause(paused),
+            Wish::Backfill(past) => {
+                let at = &self.servers[server];
+                match backfill::command(&at.ledger.state, at.data, &past, now) {
+                    Ok(action) => action,
+                    Err(_) => {
+                        self.clients.open.remove(&request); // answered at once
+                        return None;
+                    }
+                }
+            }
+            Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
             Wish::Mark(node, liveness) => {
@@ -134,7 +147,7 @@ impl World {
         &mut self,
         server: usize,
         document: &Document,
-        expected: Option<u32>,
+        expected: Option<Version>,
         now: Time,
     ) -> Option<dkron_core::command::PutJob> {
         let submission = Submission {
@@ -144,7 +157,8 @@ impl World {
             expected,
             counters: None,
         };
-        edit::put(&self.servers[server].ledger.state, submission, now).ok()
+        let at = &self.servers[server];
+        edit::put(&at.ledger.state, at.data, submission, now).ok()
     }
 
     /// Somebody wants something new.
@@ -163,14 +177,19 @@ impl World {
             8..30 => self.want(Wish::Run(known)),
             30..42 => self.post_again(&known),
             42..46 => self.post_in_a_row(&known),
-            46..55 => self.want(Wish::Run(known)),
+            46..52 => self.want(Wish::Run(known)),
+            52..55 => self.backfill(known),
             55..70 => self.edit(&known),
             70..74 => self.want(Wish::Delete(known)),
             74..77 => self.want(Wish::DeleteExecutions(known)),
             77..82 => self.cancel_something(),
             82..85 => self.pause(),
             85..91 => self.hold(known),
-            91..96 => self.import(),
+            91..95 => self.import(),
+            95..97 => {
+                let zone = *self.chance.pick(&["Europe/Berlin", "Asia/Kolkata", "UTC"]);
+                self.want(Wish::SetDefaultZone(zone));
+            }
             _ => self.mark_some_node(),
         }
     }
@@ -201,12 +220,14 @@ impl World {
         }
     }
 
-    /// The same job a hundred times in two seconds: no tick may suffer.
+    /// The same job a hundred times in two seconds, at times with another timing each time: no tick may suffer.
     fn post_in_a_row(&mut self, name: &str) {
         let Some(document) = self.clients.book.get(name).cloned() else { return };
+        let retimed = self.chance.per_mille(400);
         for step in 0..100 {
             let request = RequestId(self.chance.wide());
-            let wish = Wish::Put { document: document.clone(), expected: None };
+            let document = if retimed { jobs::retimed(&document, step) } else { document.clone() };
+            let wish = Wish::Put { document, expected: None };
             self.clients.open.insert(request, Asked { wish, tries: 0, then: Vec::new() });
             self.after(step * 20_000, Event::AskAgain(request));
         }
@@ -215,9 +236,19 @@ impl World {
     fn edit(&mut self, name: &str) {
         let Some(document) = self.clients.book.get(name).cloned() else { return };
         let edited = jobs::edited(&mut self.chance, &document);
-        let expected = self.chance.per_mille(200).then(|| self.chance.below(5) as u32 + 1);
+        let known = self.checks.witness.state.job_named(name).map(|(_, job)| job.version());
+        let expected = known.filter(|_| self.chance.per_mille(200)).map(|known| Version {
+            revision: known.revision.saturating_sub(self.chance.below(2) as u32),
+            ..known
+        });
         self.clients.book.insert(name.to_owned(), edited.clone());
         self.want(Wish::Put { document: edited, expected });
+    }
+
+    fn backfill(&mut self, name: Arc<str>) {
+        let from = self.now - Span::from_millis(self.chance.between(1_000, 12_000));
+        let range = from..from + Span::from_millis(self.chance.between(1_000, 10_000));
+        self.want(Wish::Backfill(Past { name, range }));
     }
 
     fn cancel_something(&mut self) {
@@ -275,18 +306,6 @@ impl World {
             None => vec![Wish::Mark(node, Liveness::Left), Wish::Mark(node, Liveness::Alive)],
         };
         self.want_in_turn(wishes);
-    }
-
-    /// Each run in a queue that no node may serve waits as long as its window, one after the other: longer
-    /// than a simulation lasts.
-    pub(crate) fn cancel_long_queues(&mut self) {
-        let state = self.checks.witness.state.clone();
-        for (slot, _) in state.jobs_by_name(None) {
-            let queued = state.occurrences_of(slot).filter(|(_, found)| found.turn == Turn::Queued);
-            for (occurrence, _) in queued.skip(3) {
-                self.want(Wish::Cancel(occurrence));
-            }
-        }
     }
 
     /// What operators kept back is given free.

@@ -3,6 +3,7 @@
 use crate::agent::Crash;
 use crate::client::Wish;
 use crate::event::{Event, Mending, Peer};
+use crate::jobs::newest_zone_data;
 use crate::world::{Phase, World};
 use dkron_core::command::Scope;
 use dkron_core::time::Span;
@@ -121,6 +122,10 @@ impl World {
         for server in 0..self.servers.len() {
             self.servers[server].clock.heal();
             self.isolate(server, false);
+            if self.servers[server].data != newest_zone_data() {
+                self.servers[server].data = newest_zone_data();
+                self.crash_server(server); // to the newest version
+            }
             self.server_starts(server);
         }
         for agent in 0..self.agents.len() {
@@ -147,7 +152,6 @@ impl World {
     pub(crate) fn rest(&mut self) {
         self.check_punctual();
         self.phase = Phase::Rest;
-        self.cancel_long_queues();
         self.want(Wish::Hold(Scope::Cluster));
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the indexes of a ledger say what its records say, over what anybody may read.
 
 use dkron_core::apply::Ledger;
-use dkron_core::ids::{ExecutionRef, NodeSlot};
+use dkron_core::ids::{ExecutionRef, NodeSlot, Origin};
 use dkron_core::state::State;
 use dkron_core::state::record::{Item, Timer, Turn};
 use dkron_core::time::Time;
@@ -60,18 +60,31 @@ fn check_agenda(state: &State) -> Result<(), String> {
     for (place, item) in state.agenda_after(0) {
         match item {
             Item::Decide(requested) => {
+                equal("requested", &state.requested(requested), &Some(place))?;
                 equal(
-                    "requested",
-                    &state.requested(requested.job, requested.origin),
-                    &Some((place, requested)),
+                    "requested twice",
+                    &requests.insert((requested.job, requested.origin, requested.nominal)),
+                    &true,
                 )?;
-                equal("requested twice", &requests.insert((requested.job, requested.origin)), &true)?;
                 equal("requested job", &state.job(requested.job).is_some(), &true)?;
             }
             other => equal("agenda", &Some(other), &expected.remove(&place))?,
         }
     }
-    equal("left out of the agenda", &expected.into_iter().next(), &None)
+    equal("left out of the agenda", &expected.into_iter().next(), &None)?;
+    check_backfills(state)
+}
+
+/// Of a job's backfill rows the first is on the agenda, while no run of one is on its way.
+fn check_backfills(state: &State) -> Result<(), String> {
+    for (slot, _) in state.jobs_by_name(None) {
+        let busy = state.occurrences_of(slot).any(|(_, found)| matches!(found.origin, Origin::Backfill(_)));
+        for (position, row) in state.backfill_rows(slot).enumerate() {
+            let placed = state.requested(row).is_some();
+            equal("backfill row on the agenda", &placed, &(position == 0 && !busy))?;
+        }
+    }
+    Ok(())
 }
 
 fn check_timers(state: &State) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job};
+use dkron_core::schedule::ZoneData;
 use dkron_core::time::{Span, Time};
 use std::sync::Arc;
 
@@ -37,7 +38,18 @@ fn document(job: Job) -> Document {
     Document { job: Arc::new(job), definition: Arc::from(definition) }
 }
 
-const SCHEDULES: [&str; 11] = [
+/// What servers of the version before compute by: there Calcutta is a quarter of an hour ahead.
+pub(crate) const OLDER_ZONE_DATA: ZoneData =
+    ZoneData::differing("2000a", &[("Asia/Kolkata", "Asia/Kathmandu"), ("Europe/Berlin", "Asia/Kathmandu")]);
+
+/// What the others compute by.
+pub(crate) fn newest_zone_data() -> ZoneData {
+    ZoneData::bundled()
+}
+
+/// The simulation lasts from 22:13:20 to 22:14:35 UTC and then some: the minutes are those of a quarter of an
+/// hour and of a half.
+const SCHEDULES: [&str; 14] = [
     "@every 1s",
     "@every 2s",
     "@every 3s",
@@ -48,6 +60,9 @@ const SCHEDULES: [&str; 11] = [
     "*/5 * * * * *",
     "7,8,40 * * * * *",
     "0 * * * * *",
+    "*/3 13,14 * * * *",
+    "*/3 43,44 * * * *",
+    "*/3 58,59 * * * *",
     "@manually",
 ];
 
@@ -114,5 +129,12 @@ pub(crate) fn edited(chance: &mut Chance, document_before: &Document) -> Documen
         6 => job.retries = *chance.pick(&[0, 1, 3]),
         _ => job.owner = format!("owner {}", chance.below(1_000)),
     }
+    document(job)
+}
+
+/// The same job with a timing that means the same but is another.
+pub(crate) fn retimed(document_before: &Document, step: i64) -> Document {
+    let mut job = Job::clone(&document_before.job);
+    job.expires_at = Some(crate::clock::BEGINNING + Span::from_seconds(10_000 + step % 2));
     document(job)
 }

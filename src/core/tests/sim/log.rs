@@ -64,7 +64,7 @@ impl World {
             cluster: ClusterId(1),
             incarnation: Incarnation(1),
             default_zone: "Europe/Berlin".into(),
-            zone_data: dkron_core::schedule::zone_data_version().into(),
+            zone_data: self.servers[0].data.version().into(),
         };
         let command = Command { request: None, action: Action::Found(founding) };
         self.commit(Entry {
@@ -173,7 +173,7 @@ impl World {
         self.log.term += 1;
         self.log.committing = false;
         self.commit(Entry { batch: None, ticket: 0 });
-        let lead = Lead::new(self.log.term, self.log.last(), self.now);
+        let lead = Lead::new(self.log.term, self.log.last(), self.now, self.servers[leader].data);
         self.servers[leader].lead = Some(lead);
         self.trace.note(self.now, &("leader", leader, "term", self.log.term));
         self.after(1_000_000, Event::Watch { server: leader, term: self.log.term });

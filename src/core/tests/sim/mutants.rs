@@ -55,10 +55,14 @@ pub(crate) enum Mutant {
     SupervisorListsBeforeHearing,
     /// A supervisor calls itself as the one before it.
     SupervisorTakenForTheOneBefore,
+    /// The leader says that all jobs are filed by its zone data, and files none.
+    ZonesAreNotFiled,
+    /// Ticks that new zone data have in the past are forgotten.
+    RezonedTicksAreForgotten,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 18] = [
+    pub(crate) const ALL: [Mutant; 20] = [
         Mutant::StaleDecisionIsTaken,
         Mutant::DispatchBeforeCommit,
         Mutant::SpoolDropsAnEntry,
@@ -77,12 +81,14 @@ impl Mutant {
         Mutant::AgentTakesForeignJournals,
         Mutant::SupervisorListsBeforeHearing,
         Mutant::SupervisorTakenForTheOneBefore,
+        Mutant::ZonesAreNotFiled,
+        Mutant::RezonedTicksAreForgotten,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
     pub(crate) fn found_by(self) -> &'static [&'static str] {
         match self {
-            Mutant::StaleDecisionIsTaken => &["invariant 1", "invariant 2"],
+            Mutant::StaleDecisionIsTaken => &["invariant 1", "invariant 2", "invariant 3"],
             Mutant::DispatchBeforeCommit => &["invariant 6"],
             Mutant::SpoolDropsAnEntry => &["liveness", "invariant 5"],
             Mutant::AcknowledgeBeforeCommit => &["invariant 5"],
@@ -93,9 +99,10 @@ impl Mutant {
             Mutant::LostProposalIsDone => &["liveness"],
             Mutant::RetriesAreForgotten => &["liveness"],
             Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3"],
+            Mutant::ZonesAreNotFiled | Mutant::RezonedTicksAreForgotten => &["invariant 3"],
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
             Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
-            Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5"],
+            Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5", "invariant 6"],
             Mutant::SupervisorListsBeforeHearing => &["invariant 5", "invariant 6"],
             Mutant::SupervisorTakenForTheOneBefore => &["invariant 5"],
         }
@@ -215,17 +222,38 @@ fn set_held(ledger: &mut Ledger, held: Option<Time>) {
 
 /// What becomes of an entry on its way into the log.
 pub(crate) fn at_commit(world: &World, entry: Entry) -> Entry {
-    if !world.has(Mutant::OutcomeOfAnotherAttempt) {
-        return entry;
-    }
     let Some(batch) = &entry.batch else { return entry };
     let mut batch = Batch::clone(batch);
+    match world.settings.mutant {
+        Some(Mutant::OutcomeOfAnotherAttempt) => rename_reports(world, &mut batch),
+        Some(Mutant::ZonesAreNotFiled) => edit_refilings(&mut batch, |decision| {
+            let job = world.checks.witness.state.job(decision.job);
+            decision.next_due = job.map(|job| job.next_due).filter(|due| *due != Time::NEVER);
+            decision.kind = DecisionKind::Refile { passed: None };
+        }),
+        Some(Mutant::RezonedTicksAreForgotten) => edit_refilings(&mut batch, |decision| {
+            decision.kind = DecisionKind::Refile { passed: None };
+        }),
+        _ => return entry,
+    }
+    Entry { batch: Some(Arc::new(batch)), ..entry }
+}
+
+fn edit_refilings(batch: &mut Batch, edit: impl Fn(&mut Decision)) {
+    for command in &mut batch.commands {
+        let Action::Decide(decisions) = &mut command.action else { continue };
+        let refilings =
+            decisions.iter_mut().filter(|decision| matches!(decision.kind, DecisionKind::Refile { .. }));
+        refilings.for_each(&edit);
+    }
+}
+
+fn rename_reports(world: &World, batch: &mut Batch) {
     for command in &mut batch.commands {
         if let Action::Report(reports) = &mut command.action {
             reports.iter_mut().for_each(|report| rename(&world.checks.witness.state, report));
         }
     }
-    Entry { batch: Some(Arc::new(batch)), ..entry }
 }
 
 fn rename(state: &State, report: &mut Report) {

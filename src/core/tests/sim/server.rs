@@ -1,14 +1,17 @@
 //! A server: its own ledger at its own pace, and while it leads the real planner.
 
-use crate::clock::Clock;
+use crate::clock::{BEGINNING, Clock};
 use crate::event::{Event, Message, Peer};
+use crate::jobs::newest_zone_data;
 use crate::mutants::{self, Mutant};
 use crate::world::{Phase, World};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Event as Happened, Reply, Report};
 use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
+use dkron_core::jump::{Guard, Reading, Verdict};
 use dkron_core::node::Liveness;
 use dkron_core::plan::{Order, Planner, Token};
+use dkron_core::schedule::ZoneData;
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::{Span, Time};
@@ -21,6 +24,9 @@ pub(crate) struct Server {
     /// Whether it hears no other server, nor they it.
     pub(crate) isolated: bool,
     pub(crate) clock: Clock,
+    guard: Guard,
+    /// Of the version that it runs.
+    pub(crate) data: ZoneData,
     pub(crate) ledger: Ledger,
     pub(crate) lead: Option<Lead>,
     pub(crate) applying: bool,
@@ -39,8 +45,6 @@ pub(crate) struct Lead {
     /// The life and journal of each agent that said hello.
     streams: BTreeMap<NodeId, (u64, JournalId)>,
     since: Time,
-    /// The latest time by which a client's write was computed: no entry is stamped before it.
-    computed: Time,
     next_turn: Time,
 }
 
@@ -56,12 +60,14 @@ enum Purpose {
 const SILENCE: Span = Span::from_seconds(5);
 
 impl Server {
-    pub(crate) fn new(clock: Clock) -> Server {
+    pub(crate) fn new(clock: Clock, data: ZoneData) -> Server {
         Server {
             alive: true,
             life: 1,
             isolated: false,
             clock,
+            guard: Guard::new(),
+            data,
             ledger: Ledger::default(),
             lead: None,
             applying: false,
@@ -70,18 +76,17 @@ impl Server {
 }
 
 impl Lead {
-    pub(crate) fn new(term: u64, ready_at: u64, since: Time) -> Lead {
+    pub(crate) fn new(term: u64, ready_at: u64, since: Time, data: ZoneData) -> Lead {
         Lead {
             term,
             ready_at,
-            planner: Planner::default(),
+            planner: Planner::with_zone_data(data),
             queue: Vec::new(),
             flushing: false,
             waiting: BTreeMap::new(),
             heard: BTreeMap::new(),
             streams: BTreeMap::new(),
             since,
-            computed: Time::EPOCH,
             next_turn: Time::NEVER,
         }
     }
@@ -93,6 +98,16 @@ impl Lead {
 }
 
 impl World {
+    /// What a server goes by: its wall clock, held against the boot clock where this run has servers do so.
+    pub(crate) fn clock_of(&mut self, server: usize) -> Reading {
+        let at = &mut self.servers[server];
+        let (wall, boot) = (at.clock.shows(self.now), self.now - BEGINNING);
+        match self.weather.guarded {
+            true => at.guard.read(wall, boot),
+            false => Reading { time: wall, verdict: Verdict::Steady },
+        }
+    }
+
     fn leads(&self, server: usize, term: u64) -> bool {
         let server = &self.servers[server];
         server.alive && server.lead.as_ref().is_some_and(|lead| lead.term == term)
@@ -184,14 +199,21 @@ impl World {
         if !self.leads(server, term) || !self.is_ready(server) {
             return;
         }
-        let at = &mut self.servers[server];
-        let Some(lead) = &mut at.lead else { return };
-        if lead.next_turn != self.now {
+        if self.servers[server].lead.as_ref().is_none_or(|lead| lead.next_turn != self.now) {
             return;
         }
+        let Reading { time, verdict } = self.clock_of(server);
+        let deciding = verdict == Verdict::Steady;
+        let at = &mut self.servers[server];
+        let Some(lead) = &mut at.lead else { return };
         lead.next_turn = Time::NEVER;
-        let plan = lead.planner.plan(&mut at.ledger, at.clock.shows(self.now), true);
-        let mut wake = plan.wake_at.map(|wake| at.clock.when(wake, self.now));
+        let plan = lead.planner.plan(&mut at.ledger, time, deciding);
+        let mut wake = plan.wake_at.map(|wake| self.now + (wake - time));
+        if !deciding {
+            // The clocks are looked at once a second.
+            let second = self.now + Span::from_seconds(1);
+            wake = Some(wake.map_or(second, |wake| wake.clamp(self.now + Span::from_millis(10), second)));
+        }
         if plan.more {
             wake = Some(self.now);
         }
@@ -243,12 +265,11 @@ impl World {
         if !self.leads(server, term) {
             return;
         }
-        let shown = self.servers[server].clock.shows(self.now);
+        let shown = self.clock_of(server).time;
         let Some(lead) = &mut self.servers[server].lead else { return };
         lead.flushing = false;
-        let time = shown.max(lead.computed);
         let (commands, purposes): (Vec<_>, Vec<_>) = std::mem::take(&mut lead.queue).into_iter().unzip();
-        match self.propose(server, term, Batch { time, commands }) {
+        match self.propose(server, term, Batch::stamped(shown, commands)) {
             Some(ticket) => {
                 if let Some(lead) = &mut self.servers[server].lead {
                     lead.waiting.insert(ticket, purposes);
@@ -349,11 +370,7 @@ impl World {
             Message::Ping { agent, journal } => self.ping(server, agent, journal),
             Message::Reports { agent, reports } => self.reported(server, agent, reports),
             Message::Ask(request) => {
-                let shown = self.servers[server].clock.shows(self.now);
                 if let Some(command) = self.command_of(server, request) {
-                    if let Some(lead) = &mut self.servers[server].lead {
-                        lead.computed = lead.computed.max(shown);
-                    }
                     self.enqueue(server, command, Purpose::Client(request));
                 }
             }
@@ -402,7 +419,12 @@ impl World {
         if !at.alive {
             return;
         }
-        *at = Server { alive: false, life: at.life + 1, isolated: at.isolated, ..Server::new(at.clock) };
+        *at = Server {
+            alive: false,
+            life: at.life + 1,
+            isolated: at.isolated,
+            ..Server::new(at.clock, at.data)
+        };
         if self.log.leader == Some(server) {
             self.call_election();
         }
@@ -412,6 +434,9 @@ impl World {
     pub(crate) fn server_starts(&mut self, server: usize) {
         if self.servers[server].alive {
             return;
+        }
+        if self.chance.per_mille(300) {
+            self.servers[server].data = newest_zone_data();
         }
         let from = self.chance.below(self.log.snapshots.len() as u64 + 1) as usize;
         let snapshot = self.log.snapshots.get(from).cloned();

@@ -6,6 +6,7 @@ use crate::checks::Checks;
 use crate::client::Clients;
 use crate::clock::{BEGINNING, Clock};
 use crate::event::{Event, Message, Peer, Settings};
+use crate::jobs::{OLDER_ZONE_DATA, newest_zone_data};
 use crate::log::Log;
 use crate::mutants::Mutant;
 use crate::server::Server;
@@ -59,6 +60,8 @@ pub(crate) struct Weather {
     pub(crate) fault_gap_ms: i64,
     pub(crate) wish_gap_ms: i64,
     pub(crate) clock_ms: i64,
+    /// Whether servers hold the wall clock against the boot clock.
+    pub(crate) guarded: bool,
 }
 
 impl World {
@@ -72,6 +75,7 @@ impl World {
             fault_gap_ms: *chance.pick(&[600, 1_500, 4_000, 20_000]),
             wish_gap_ms: *chance.pick(&[150, 400, 1_000]),
             clock_ms: *chance.pick(&[0, 20, 300, 1_500]),
+            guarded: chance.per_mille(500),
         };
         let servers = *chance.pick(&[1, 2, 3, 3, 5]);
         let agents = chance.between(1, 4) as usize;
@@ -80,7 +84,11 @@ impl World {
             trace: Trace::new(settings.print),
             log: Log::default(),
             servers: (0..servers)
-                .map(|_| Server::new(Clock::off_by(&mut chance, weather.clock_ms)))
+                .map(|_| {
+                    let older = chance.per_mille(300);
+                    let data = if older { OLDER_ZONE_DATA } else { newest_zone_data() };
+                    Server::new(Clock::off_by(&mut chance, weather.clock_ms), data)
+                })
                 .collect(),
             agents: (0..agents).map(|index| Agent::new(index, &mut chance, weather.clock_ms)).collect(),
             clients: Clients::default(),

@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 21, 19, 20"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -63,12 +63,18 @@ pub mod command {
         Register(super::super::super::node::v1::Registration),
         #[prost(message, tag = "18")]
         Mark(super::Mark),
-        #[prost(message, tag = "21")]
-        Cordon(super::Cordon),
         #[prost(string, tag = "19")]
         AdoptZoneData(::prost::alloc::string::String),
         #[prost(message, tag = "20")]
         Found(super::Founding),
+        #[prost(string, tag = "21")]
+        SetDefaultZone(::prost::alloc::string::String),
+        #[prost(uint32, tag = "22")]
+        ZonesFiled(u32),
+        #[prost(message, tag = "23")]
+        Backfill(super::Backfill),
+        #[prost(message, tag = "24")]
+        Cordon(super::Cordon),
     }
 }
 /// A row is a head, then in this order what the head says:
@@ -77,6 +83,8 @@ pub mod command {
 /// bit 3     the revision differs from the previous row's (first: 0): signed difference
 /// bit 4     the nominal time (skip: from) differs from the previous row's (first: the entry's time cut to
 /// its second): gap; never set for refile
+/// bit 7     only for refile: ticks are passed over: gap to the first from the nominal time of the previous row,
+/// gap to the last, count
 /// bits 5-6  next due: 0 as far after the nominal time as in the previous row that had one (first: 0),
 /// 1 none, 2 gap from the nominal time of this row (refile: of the previous one)
 /// Before these: signed difference of the job's slot from the previous row's (first: 0). After these:
@@ -144,6 +152,7 @@ pub struct PutJob {
     pub definition: ::prost::bytes::Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub uid: ::prost::bytes::Bytes,
+    /// The revision of the job `seen_job`; both absent for none.
     #[prost(uint32, tag = "3")]
     pub seen: u32,
     #[prost(bool, tag = "4")]
@@ -157,6 +166,12 @@ pub struct PutJob {
     pub passed: ::core::option::Option<Stretch>,
     #[prost(message, optional, tag = "8")]
     pub counters: ::core::option::Option<Counters>,
+    #[prost(sfixed64, tag = "9")]
+    pub at: i64,
+    #[prost(bytes = "bytes", tag = "10")]
+    pub seen_job: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "11")]
+    pub epoch: u32,
 }
 /// Some ticks in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -187,6 +202,16 @@ pub struct Stage {
     pub import: ::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "2")]
     pub jobs: ::prost::alloc::vec::Vec<PutJob>,
+}
+/// Nominal times: gaps from the entry's time cut to its second, then from one to the next.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Backfill {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub job: ::prost::bytes::Bytes,
+    #[prost(uint64, repeated, tag = "3")]
+    pub nominals: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Run {

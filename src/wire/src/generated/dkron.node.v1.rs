@@ -19,4 +19,7 @@ pub struct Registration {
     pub server: bool,
     #[prost(string, tag = "8")]
     pub address: ::prost::alloc::string::String,
+    /// Counts the node's starts.
+    #[prost(uint64, tag = "9")]
+    pub life: u64,
 }

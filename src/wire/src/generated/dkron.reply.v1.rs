@@ -24,7 +24,7 @@ pub mod reply {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Done {}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stored {
     #[prost(uint32, tag = "1")]
     pub job: u32,
@@ -32,6 +32,8 @@ pub struct Stored {
     pub revision: u32,
     #[prost(bool, tag = "3")]
     pub created: bool,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub uid: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rejected {
@@ -50,4 +52,7 @@ pub struct Refused {
     pub id: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(uint32, tag = "4")]
     pub revision: u32,
+    /// Two lives of a node; how many runs wait, and how many are asked for.
+    #[prost(uint64, repeated, tag = "5")]
+    pub numbers: ::prost::alloc::vec::Vec<u64>,
 }

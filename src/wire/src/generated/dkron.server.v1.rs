@@ -41,10 +41,18 @@ pub mod submit_request {
 pub struct Wish {
     #[prost(bytes = "bytes", tag = "1")]
     pub definition: ::prost::bytes::Bytes,
-    #[prost(uint32, optional, tag = "2")]
-    pub expected: ::core::option::Option<u32>,
+    #[prost(message, optional, tag = "2")]
+    pub expected: ::core::option::Option<Version>,
     #[prost(message, optional, tag = "3")]
     pub counters: ::core::option::Option<super::super::log::v1::Counters>,
+}
+/// Which edit of a job.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Version {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub job: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub revision: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Stage {

@@ -38,6 +38,13 @@ pub struct Cluster {
     pub held_since: ::core::option::Option<i64>,
     #[prost(sfixed64, tag = "4")]
     pub floor: i64,
+    /// Version of the zone data that the leader computes by.
+    #[prost(string, tag = "5")]
+    pub filed_by: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "6")]
+    pub epoch: u32,
+    #[prost(bool, tag = "7")]
+    pub filing: bool,
 }
 /// Name and rules are the definition's.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,6 +1,6 @@
 //! Strategies for what servers say to one another.
 
-use crate::any_of::{action, counters, job, name, reply, stamp, text, wide};
+use crate::any_of::{action, counters, job, name, reply, stamp, text, version, wide};
 use dkron_core::ids::{NodeId, RequestId};
 use dkron_core::intent::{Intent, Wish, is_whole};
 use dkron_wire::submit::{self, Head, Submitted};
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 fn wish() -> impl Strategy<Value = Wish> {
-    (job(), option::of(any::<u32>()), option::of(counters())).prop_map(|(job, expected, counters)| Wish {
+    (job(), option::of(version()), option::of(counters())).prop_map(|(job, expected, counters)| Wish {
         definition: dkron_wire::definition::encode(&job).into(),
         job: Arc::new(job),
         expected,

@@ -4,8 +4,8 @@
 //! small stacks.
 
 use dkron_core::command::{
-    Action, Assignment, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp, PutJob,
-    Refusal, Reply, Report, Scope, Status, Stretch,
+    Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
+    PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
 };
 use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
@@ -15,7 +15,8 @@ use dkron_core::node::{Liveness, Registration, Work};
 use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
 use dkron_core::state::record::{
-    Cluster, Execution, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested, Turn,
+    Cluster, Execution, Filing, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested,
+    Turn,
 };
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
@@ -153,7 +154,7 @@ pub(crate) fn decision() -> BoxedStrategy<Decision> {
         }),
         (time(), time(), number(), select(&SkipReason::ALL[..]))
             .prop_map(|(from, to, count, reason)| DecisionKind::Skip { from, to, count, reason }),
-        Just(DecisionKind::Refile),
+        option::of(stretch()).prop_map(|passed| DecisionKind::Refile { passed }),
     ];
     (small(), small(), small(), kind, option::of(time()))
         .prop_map(|(job, generation, revision, kind, next_due)| Decision {
@@ -224,13 +225,15 @@ pub(crate) fn stretch() -> impl Strategy<Value = Stretch> {
 }
 
 pub(crate) fn put() -> BoxedStrategy<PutJob> {
-    let seen = (small(), any::<bool>(), option::of(stretch()));
+    let seen = (small(), any::<bool>(), option::of(stretch()), wide(), time(), small());
     (job(), wide(), seen, option::of(time()), vec(decision(), 0..4), option::of(counters()))
-        .prop_map(|(job, uid, (seen, strict, passed), next_due, due, counters)| PutJob {
+        .prop_map(|(job, uid, (revision, strict, passed, seen, at, epoch), next_due, due, counters)| PutJob {
             definition: definition::encode(&job).into(),
             job: Arc::new(job),
             uid: JobUid(uid),
-            seen,
+            at,
+            epoch,
+            seen: Version { job: JobUid(seen), revision },
             strict,
             next_due,
             due,
@@ -241,8 +244,9 @@ pub(crate) fn put() -> BoxedStrategy<PutJob> {
 }
 
 pub(crate) fn registration() -> BoxedStrategy<Registration> {
-    (wide(), wide(), wide(), name(), name(), words(), small(), any::<bool>())
-        .prop_map(|(node, journal, boot, name, address, tags, slots, server)| Registration {
+    (wide(), wide(), wide(), name(), name(), words(), (small(), number()), any::<bool>())
+        .prop_map(|(node, journal, boot, name, address, tags, (slots, life), server)| Registration {
+            life,
             node: NodeId(node),
             name,
             journal: JournalId(journal),
@@ -292,6 +296,11 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
         1 => (small(), select(&Work::ALL[..]))
             .prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
+        1 => name().prop_map(|zone| Action::SetDefaultZone { zone }),
+        1 => small().prop_map(|epoch| Action::ZonesFiled { epoch }),
+        1 => (name(), wide(), vec(time(), 0..5)).prop_map(|(name, job, nominals)| {
+            Action::Backfill(Backfill { name, job: JobUid(job), nominals })
+        }),
         1 => founding().prop_map(Action::Found),
     ]
     .boxed()
@@ -447,6 +456,10 @@ fn told() -> impl Strategy<Value = Told> {
     })
 }
 
+pub(crate) fn version() -> impl Strategy<Value = Version> {
+    (wide(), small()).prop_map(|(job, revision)| Version { job: JobUid(job), revision })
+}
+
 pub(crate) fn reply() -> BoxedStrategy<Reply> {
     let named = select(vec![
         Refusal::UnknownJob as fn(Arc<str>) -> Refusal,
@@ -466,13 +479,19 @@ pub(crate) fn reply() -> BoxedStrategy<Reply> {
         small().prop_map(Refusal::Changed),
         wide().prop_map(|id| Refusal::UnknownImport(RequestId(id))),
         (name(), wide()).prop_map(|(job, id)| Refusal::Overlap { job, execution: ExecutionId(id) }),
+        (name(), number(), number()).prop_map(|(name, life, known)| Refusal::OlderLife { name, life, known }),
+        (name(), small(), small()).prop_map(|(job, waiting, wanted)| Refusal::BackfillTooLarge {
+            job,
+            waiting,
+            wanted
+        }),
     ];
     prop_oneof![
         Just(Reply::Done),
-        (small(), small(), any::<bool>()).prop_map(|(job, revision, created)| Reply::Stored {
+        (small(), version(), any::<bool>()).prop_map(|(job, version, created)| Reply::Stored {
             job: JobSlot(job),
-            revision,
-            created
+            version,
+            created,
         }),
         vec(small(), 0..4).prop_map(Reply::Rejected),
         small().prop_map(|node| Reply::Registered(NodeSlot(node))),
@@ -553,11 +572,13 @@ fn occurrence_record() -> BoxedStrategy<Occurrence> {
 
 /// A record whose places on the agenda are 0.
 pub(crate) fn record() -> impl Strategy<Value = Record> {
-    let cluster = (founding(), any::<bool>(), option::of(time()), time());
+    let filing =
+        (name(), small(), any::<bool>()).prop_map(|(by, epoch, pending)| Filing { by, epoch, pending });
+    let cluster = (founding(), any::<bool>(), option::of(time()), time(), filing);
     let node = (registration(), select(&Liveness::ALL[..]), time(), select(&Work::ALL[..]));
     prop_oneof![
-        cluster.prop_map(|(founding, paused, held_since, floor)| {
-            Record::Cluster(Cluster { founding, paused, held_since, floor })
+        cluster.prop_map(|(founding, paused, held_since, floor, filing)| {
+            Record::Cluster(Cluster { founding, paused, held_since, floor, filing })
         }),
         (small(), job_record()).prop_map(|(slot, job)| Record::Job(JobSlot(slot), job)),
         (small(), small()).prop_map(|(slot, generation)| Record::Free(JobSlot(slot), generation)),

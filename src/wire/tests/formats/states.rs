@@ -2,7 +2,7 @@
 
 use crate::values::{self, NOW};
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Batch, Command, Founding, PutJob};
+use dkron_core::command::{Action, Batch, Command, Founding, PutJob, Version};
 use dkron_core::ids::{JobUid, RequestId};
 use dkron_core::job::Job;
 use dkron_core::state::{DIGEST_VERSION, State};
@@ -25,7 +25,9 @@ fn ledger() -> Ledger {
             definition: definition::encode(&job).into(),
             job: Arc::new(job),
             uid: JobUid(number),
-            seen: 0,
+            at: NOW,
+            epoch: 0,
+            seen: Version::default(),
             strict: false,
             next_due: Some(NOW + Span::from_seconds(60)),
             due: Vec::new(),

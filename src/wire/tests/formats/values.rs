@@ -80,6 +80,7 @@ pub(crate) fn registration() -> Registration {
     Registration {
         node: NodeId(0xa1),
         name: "agent-1".into(),
+        life: 9,
         journal: JournalId(0xb2),
         boot: BootId(0xc3),
         tags: words(&[("dc", "a"), ("role", "web")]),
@@ -107,7 +108,10 @@ pub(crate) fn decisions() -> Vec<Decision> {
             count: 11,
             reason: SkipReason::Missed,
         },
-        DecisionKind::Refile,
+        DecisionKind::Refile { passed: None },
+        DecisionKind::Refile {
+            passed: Some(Stretch { from: NOW - Span::from_seconds(120), to: NOW, count: 3 }),
+        },
     ];
     let decision = |(slot, kind)| Decision {
         job: JobSlot(slot),
@@ -130,7 +134,9 @@ pub(crate) fn put() -> PutJob {
         job: Arc::new(job()),
         definition: definition::encode(&job()).into(),
         uid: JobUid(0xd4),
-        seen: 4,
+        at: NOW + Span::from_nanos(5),
+        epoch: 2,
+        seen: Version { job: JobUid(0xd4), revision: 4 },
         strict: true,
         next_due: Some(NOW),
         due: decisions()[..1].into(),
@@ -178,6 +184,13 @@ pub(crate) fn batch() -> Batch {
         Action::Mark { node: NodeSlot(9), liveness: Liveness::Left },
         Action::Cordon { node: NodeSlot(9), work: Work::Draining },
         Action::AdoptZoneData { version: "2026b".into() },
+        Action::SetDefaultZone { zone: "Asia/Kolkata".into() },
+        Action::ZonesFiled { epoch: 3 },
+        Action::Backfill(Backfill {
+            name: "nightly-report".into(),
+            job: JobUid(0xd4),
+            nominals: vec![NOW - Span::from_seconds(86_400), NOW],
+        }),
     ];
     let command = |action| Command { request: None, action };
     let mut commands: Vec<Command> = actions.into_iter().map(command).collect();
@@ -332,7 +345,13 @@ fn occurrence_record() -> state::Occurrence {
 pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
     use state::Record;
     let Action::Found(founding) = batch().commands.swap_remove(0).action else { panic!("founds first") };
-    let cluster = state::Cluster { founding, paused: true, held_since: Some(NOW), floor: NOW };
+    let cluster = state::Cluster {
+        founding,
+        paused: true,
+        held_since: Some(NOW),
+        floor: NOW,
+        filing: state::Filing { by: "2026a".into(), epoch: 2, pending: true },
+    };
     let origin = Origin::Backfill(RequestId(0x22));
     let requested = state::Requested { job: JobSlot(7), origin, nominal: NOW };
     let node = state::NodeRecord {

@@ -2,7 +2,7 @@
 
 use super::{Change, Checks};
 use dkron_core::delivery::Launch;
-use dkron_core::ids::{ExecutionId, ExecutionRef, JobUid, NodeId, OccurrenceId};
+use dkron_core::ids::{ExecutionId, ExecutionRef, JobUid, JournalId, NodeId, OccurrenceId};
 use dkron_core::state::record::Occurrence;
 use dkron_core::time::Time;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub(super) struct Known {
     pub(super) occurrence: OccurrenceId,
     pub(super) nominal: Time,
     node: NodeId,
+    journal: JournalId,
     /// The stretch of exclusive policy in which it was assigned.
     pub(super) epoch: Option<u32>,
 }
@@ -53,6 +54,7 @@ impl Checks {
                 occurrence: found.id,
                 nominal: found.nominal,
                 node: node.registration.node,
+                journal: node.registration.journal,
                 epoch: self.overlap.epoch(job, found.id),
             };
             self.dispatch.known.entry(found.execution_id(name.ordinal, name.attempt)).or_insert(known);
@@ -72,11 +74,17 @@ impl Checks {
         });
     }
 
-    /// An agent decides to start something, by its clock (invariant 11).
-    pub(crate) fn may_start(&mut self, id: ExecutionId, shown: Time) {
+    /// An agent decides to start something, by its clock (invariant 11) and under its journal.
+    pub(crate) fn may_start(&mut self, id: ExecutionId, shown: Time, journal: JournalId) {
         let Some(known) = self.dispatch.known.get(&id).copied() else {
             return self.fail(6, format!("{id} is started, but not in the log"));
         };
+        self.check(6, known.journal == journal, || {
+            format!(
+                "{} was decided for journal {}, and is started by {journal}",
+                known.execution, known.journal
+            )
+        });
         self.check(11, known.nominal <= shown, || {
             format!("{} of {} is started at {shown}", known.execution, known.nominal)
         });

@@ -114,7 +114,11 @@ impl Checks {
         let change = Change { index, batch, before: &before, after: &after, rows: &rows };
         self.requests.extend(batch.commands.iter().filter_map(|command| command.request));
         self.check_once(&change);
-        self.check_coverage(&change);
+        if edits_and_more(&change) {
+            self.check_coverage_step_by_step(&change, mutant);
+        } else {
+            self.check_coverage(&change);
+        }
         self.note_executions(&change);
         self.check_overlap(&change);
         self.check_rows(&change);
@@ -142,6 +146,21 @@ impl Checks {
     }
 }
 
+/// Whether an entry may decide ticks of two editions of a job, or by two versions of the zone data.
+fn edits_and_more(change: &Change<'_>) -> bool {
+    let pending = |state: &State| state.cluster().is_some_and(|cluster| cluster.filing.pending);
+    if pending(change.before) || pending(change.after) {
+        return true;
+    }
+    let decides =
+        |action: &Action| matches!(action, Action::Put(_) | Action::Commit { .. } | Action::Decide(_));
+    let several = change.batch.commands.iter().filter(|command| decides(&command.action)).count() > 1;
+    let edited = |job: &JobChange<'_>| {
+        job.after.is_some_and(|after| job.before.is_none_or(|before| before.revision != after.revision))
+    };
+    several && change.jobs().iter().any(edited)
+}
+
 fn items(change: &Change<'_>, action: &Action) -> usize {
     match action {
         Action::Decide(items) => items.len(),
@@ -149,6 +168,7 @@ fn items(change: &Change<'_>, action: &Action) -> usize {
         Action::Report(items) => items.len(),
         Action::GiveUp(items) => items.len(),
         Action::Put(put) => 1 + put.due.len(),
+        Action::Backfill(backfill) => backfill.nominals.len(),
         Action::Stage { jobs, .. } => jobs.len(),
         Action::Commit { import } => {
             let staged = change.before.staged(*import);
@@ -160,7 +180,10 @@ fn items(change: &Change<'_>, action: &Action) -> usize {
         }
         Action::Mark { node, .. } => 1 + change.before.executions_on(*node).count(),
         Action::Delete { name } | Action::DeleteExecutions { name } => {
-            1 + change.before.slot_of(name).map_or(0, |slot| change.before.occurrences_of(slot).count())
+            let slot = change.before.slot_of(name);
+            let open =
+                |slot| change.before.occurrences_of(slot).count() + change.before.backfill_rows(slot).count();
+            1 + slot.map_or(0, open)
         }
         _ => 1,
     }
@@ -201,8 +224,8 @@ impl std::fmt::Debug for BatchBrief<'_> {
             Action::Put(put) => {
                 write!(
                     formatter,
-                    " put {} '{}' seen {} strict {} ",
-                    put.job.name, put.job.schedule, put.seen, put.strict
+                    " put {} '{}' at {} seen {} strict {} ",
+                    put.job.name, put.job.schedule, put.at, put.seen.revision, put.strict
                 )?;
                 write!(formatter, "next {:?} due {} passed {:?};", put.next_due, put.due.len(), put.passed)
             }

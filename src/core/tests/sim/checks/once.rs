@@ -31,6 +31,13 @@ impl Checks {
         }
         for job in change.jobs() {
             let Some(after) = job.after else { continue };
+            let reach = job.before.map_or(change.batch.time, |before| before.cursor.max(change.batch.time));
+            self.check(2, after.cursor <= reach, || {
+                format!(
+                    "entry {} of {} moves the cursor of {} to {}",
+                    change.index, change.batch.time, after.name, after.cursor
+                )
+            });
             let cursor = self.once.cursors.insert(after.uid, after.cursor).unwrap_or(after.cursor);
             self.check(2, after.cursor >= cursor, || {
                 format!("entry {} moves the cursor of {} back to {}", change.index, after.name, after.cursor)

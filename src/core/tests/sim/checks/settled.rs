@@ -2,6 +2,7 @@
 
 use super::Checks;
 use crate::indexes;
+use crate::jobs::newest_zone_data;
 use crate::world::World;
 use dkron_core::ids::ExecutionId;
 use dkron_core::time::Span;
@@ -49,8 +50,9 @@ impl World {
         if state.held_since().is_some() {
             return self.checks.fail(3, "the cluster is still held".to_owned());
         }
+        self.checks.check_filed();
         for (_, job) in state.jobs_by_name(None).filter(|(_, job)| !job.held) {
-            let next = job.rules.timing.next(job.cursor, job.anchor, state.default_zone());
+            let next = job.rules.timing.next(job.cursor, job.anchor, state.zones(newest_zone_data()));
             let late = next.filter(|next| *next + job.jitter(*next) + PROMPT < self.now);
             self.checks.check(3, late.is_none(), || {
                 format!(
