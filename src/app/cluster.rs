@@ -1,7 +1,7 @@
 //! The cluster: its nodes, its leader, whether it takes submissions and decides ticks.
 
 use super::{App, Error};
-use crate::raft::Leadership;
+use crate::raft::{Leadership, Server};
 use dkron_core::command::Action;
 use dkron_core::ids::NodeId;
 use dkron_core::job::Words;
@@ -13,11 +13,15 @@ use dkron_core::time::Time;
 use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long nothing may be heard of a leader that is still named: as long as the slowest election.
+const LEADER_SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// How a server is.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether it knows a leader.
+    /// Whether it hears of a leader, or leads a quorum.
     pub has_leader: bool,
     /// The last entry that it applied.
     pub applied: u64,
@@ -96,7 +100,7 @@ impl App {
 
     /// The leader, as far as this server knows it.
     pub async fn leader(&self) -> Result<Option<Member>, Error> {
-        let Some(leader) = self.leadership().leader else { return Ok(None) };
+        let Some(leader) = self.led_by() else { return Ok(None) };
         Ok(self.members().await?.into_iter().find(|member| member.id == leader.id))
     }
 
@@ -113,6 +117,13 @@ impl App {
     /// This server's id.
     pub fn server(&self) -> NodeId {
         self.raft.identity().server
+    }
+
+    /// The leader, unless it was silent for too long: a server without a quorum cannot elect another and would
+    /// name the last one for ever.
+    fn led_by(&self) -> Option<Server> {
+        let leader = self.leadership().leader?;
+        self.raft.silence().is_some_and(|silence| silence < LEADER_SILENCE_MAX).then_some(leader)
     }
 
     pub(super) fn leadership(&self) -> Leadership {
@@ -134,7 +145,7 @@ impl App {
         let view = self.view().await?;
         let state = &view.state;
         Ok(Health {
-            has_leader: self.leadership().leader.is_some(),
+            has_leader: self.led_by().is_some(),
             applied: state.applied(),
             jobs: state.job_count(),
             replanned: state.to_replan().count(),
