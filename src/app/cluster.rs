@@ -74,12 +74,17 @@ impl Member {
     }
 }
 
-/// Servers as gossip sees them, other nodes as the state has them, by name. Of a name's owners the one that
+/// Servers as gossip sees them, other nodes, and servers that became agents, as the state has them, by name. Of a name's owners the one that
 /// lives is shown, else any.
 pub fn members(roster: &Roster, state: &State) -> Vec<Member> {
     let servers = roster.servers.values().map(Member::of_server);
-    let others = state.nodes().map(|(_, record)| Member::of_record(record));
-    let others = others.filter(|member| !roster.servers.contains_key(&member.id));
+    let is_other = |record: &NodeRecord| {
+        let seen = roster.servers.get(&record.registration.node);
+        let is_agent_now = !record.registration.server && record.liveness == Liveness::Alive;
+        seen.is_none_or(|sighting| is_agent_now && sighting.liveness != Liveness::Alive)
+    };
+    let others = state.nodes().filter(|(_, record)| is_other(record));
+    let others = others.map(|(_, record)| Member::of_record(record));
     let mut shown: BTreeMap<Arc<str>, Member> = BTreeMap::new();
     for member in servers.chain(others) {
         let lives = member.liveness == Liveness::Alive;

@@ -179,7 +179,8 @@ impl Member {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
-        drop((self.raft, self.attendance));
+        // The history ends when nobody holds it any more.
+        drop((self.raft, self.attendance, self.history));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             if tokio::time::timeout(DRAIN, worker).await.is_err() {
                 tracing::warn!("a task took too long and is cut");
