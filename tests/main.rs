@@ -10,5 +10,4 @@ mod dispatch;
 mod node;
 mod processors;
 mod rig;
-mod supervised;
 mod tidy;

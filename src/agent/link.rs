@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Orders that may wait: the supervisor never lets us wait long.
 const ORDERS: usize = 1_024;
@@ -76,6 +77,15 @@ enum Attempt {
     Failed(io::Error),
     /// The agent is gone.
     Unheard,
+}
+
+/// The task that writes orders ends with its connection, however that ends.
+struct Writing(JoinHandle<()>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Link {
@@ -157,10 +167,10 @@ impl Link {
         let directory =
             std::env::current_dir().map(|path| path.into_os_string().into_vec()).unwrap_or_default();
         let hello = ToSupervisor::Hello { environment, directory };
-        let writing = task::spawn("supervisor orders", write(writer, hello, receiver));
+        let writing = Writing(task::spawn("supervisor orders", write(writer, hello, receiver)));
         self.sender.send(LinkEvent::Connected(orders)).await?;
         let outcome = self.listen(BufReader::with_capacity(64 * 1024, reader)).await;
-        writing.abort();
+        drop(writing);
         let spoke = outcome?;
         self.sender.send(LinkEvent::Lost).await?;
         Ok(spoke)

@@ -13,7 +13,7 @@ use crate::task::{self, CancellationToken};
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::ids::{ExecutionId, NodeId, RunnerId, Stamp};
-use dkron_core::journal::{Action, Input, Journal};
+use dkron_core::journal::{Action, Input, Journal, Record};
 use dkron_core::time::Time;
 use dkron_wire::journal::Header;
 use dkron_wire::supervisor::{FromSupervisor, ToSupervisor};
@@ -112,6 +112,11 @@ impl Run {
     /// One step of the journal's rules.
     pub(super) fn step(&mut self, input: Input) {
         let effects = self.journal.step(clock::wall(), input);
+        for record in &effects.records {
+            if let Record::Unstarted { id } = record {
+                tracing::info!(%id, "it was never started, the supervisor has not heard of it: it waits again");
+            }
+        }
         let step = self.file.append(effects.records);
         if !effects.actions.is_empty() {
             self.pending.push_back((step, effects.actions));

@@ -191,18 +191,16 @@ const CLUSTER: &[Setting] = &[
         "How many servers form the first cluster; 1 forms at once, 0 waits for one to join",
     ),
     switch("bootstrap", "false", "").file_only(),
-    list("join", "ADDRESS", "A node to join at start, asked once"),
+    list("join", "ADDRESS", "A node to join; nobody there is no error"),
     list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'"),
-    text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever").unused(),
-    text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join").unused(),
+    text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever"),
+    text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
     text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10"),
     text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten"),
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
-    text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never")
-        .unused(),
-    text("min-quorum", "N", "3", "How many voters stay at least when failed servers lose their votes")
-        .unused(),
+    text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never"),
+    text("min-quorum", "N", "3", "How many voters stay at least when failed servers lose their votes"),
     switch("leave-on-terminate", "false", "Give up the vote when stopped by SIGINT or SIGTERM").unused(),
 ];
 

@@ -25,6 +25,7 @@ use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
+use std::cmp::Reverse;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -167,10 +168,27 @@ impl Member {
         if !self.agent.is_finished() && tokio::time::timeout(DRAIN, &mut self.agent).await.is_err() {
             tracing::warn!("the agent took too long and is cut");
         }
+        self.hand_over().await;
         self.stop_streams.cancel();
         self.raft.hang_up();
         self.stop_workers.cancel();
         self.founded.abort();
+    }
+
+    /// A leader that goes hands over first, so that no tick waits for an election.
+    async fn hand_over(&self) {
+        if self.raft.leader().borrow().leading.is_none() {
+            return;
+        }
+        let (membership, own) = (self.raft.members().borrow().clone(), self.raft.identity().server);
+        let heirs = membership.members.iter().filter(|(id, member)| **id != own && member.voter);
+        let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
+        let Some((_, _, heir)) = heirs.min() else { return };
+        match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
+            Ok(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
+            Ok(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
+            Err(_) => tracing::warn!("the leadership could not be handed over in time"),
+        }
     }
 
     /// Consensus, and what hangs on it.

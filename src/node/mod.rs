@@ -10,6 +10,7 @@
 
 mod base;
 mod feed;
+mod join;
 mod member;
 mod work;
 
@@ -18,8 +19,10 @@ use crate::config::Config;
 use crate::{gossip, history, net, raft, telemetry};
 use base::Base;
 use dkron_core::ids::ClusterId;
+use dkron_core::roster::Roster;
 use member::Member;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -47,6 +50,17 @@ pub enum NodeError {
     /// An address cannot be used.
     #[error(transparent)]
     Net(#[from] net::Error),
+    /// `retry-join` was tried as often as `retry-max` allows.
+    #[error(
+        "retry-join: none of its addresses named another server in {tries} tries, {} s apart: allowed by retry-max \
+         are {tries}, 0 for ever", interval.as_secs_f64()
+    )]
+    NobodyJoined {
+        /// How often.
+        tries: u32,
+        /// How far apart.
+        interval: Duration,
+    },
     /// The log is of a cluster that never came to be.
     #[error(
         "the log is of cluster {0}, which too few of its first servers still serve: it can never be founded. Set \
@@ -88,8 +102,11 @@ async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeEr
         let (ground, entry) = forming.entry(ground).await?;
         Member::start(config, &base.shared(), ground, entry).await
     };
+    let roster = base.shared().roster;
+    let given_up = join::given_up(&config.join, roster, |roster: &Arc<Roster>| roster.alive().count() > 1);
     let entered = tokio::select! {
         name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(None) }
+        error = given_up => Err(error),
         member = entering => member.map(Some),
     };
     let ended = match entered {

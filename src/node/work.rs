@@ -1,5 +1,6 @@
 //! The node's own agent, on a server or alone.
 
+use super::join::given_up;
 use super::{NodeError, Signals};
 use crate::agent::attend::{AttendError, Dial, Discover, Servers, attend};
 use crate::agent::{self, Agent, AgentError, AgentHandle, Program};
@@ -25,10 +26,12 @@ pub(super) async fn run_alone(config: &Config, signals: &mut Signals) -> Result<
     tracing::info!(node = config.node_name, join = seeds.join(","), data = %config.data_dir.display(), "ready");
     let leave = CancellationToken::new();
     let discover = discover(seeds, config.region.as_str().into());
+    let given_up = given_up(&config.join, agent.stamp.clone(), Option::is_some);
     let mut working = Box::pin(keep_agent(agent, Servers::Sought(discover), leave.clone()));
     tokio::select! {
         name = signals.next() => tracing::info!(signal = name, "stopping"),
         ended = &mut working => return Ok(ended?),
+        error = given_up => return Err(error),
     }
     leave.cancel();
     Ok(working.await?)

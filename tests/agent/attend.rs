@@ -1,6 +1,6 @@
 //! The streams to the servers: hello, launch, report; who is told; everything again when another server leads.
 
-use super::{DataDir, PATIENCE, id, launch, options, welcome_of};
+use super::{DataDir, PATIENCE, options, serve, welcome_of};
 use dkron::agent::attend::{AttendError, Dial, Discover, Servers, attend};
 use dkron::agent::{Agent, AgentHandle};
 use dkron::task::{self, CancellationToken};
@@ -8,7 +8,7 @@ use dkron_core::command::Event;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::execution::Verdict;
 use dkron_core::ids::{ClusterId, Incarnation, JournalId, NodeId, Stamp};
-use dkron_wire::delivery::service::{self, Agents, AgentsServer};
+use dkron_wire::delivery::service::{self, Agents};
 use dkron_wire::delivery::{from_agent, to_agent_to_wire};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -54,11 +54,7 @@ struct Stream {
 impl Server {
     async fn start(number: u128) -> Server {
         let (sender, streams) = mpsc::channel(4);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let serving = tonic::transport::Server::builder().add_service(AgentsServer::new(Door(sender)));
-        drop(task::spawn("test server", serving.serve_with_incoming(incoming)));
+        let address = serve(Door(sender)).await;
         Server { address: ServerAddress { id: NodeId(number), address: address.into() }, streams }
     }
 
@@ -79,10 +75,11 @@ impl Stream {
     }
 
     /// How execution 1 ended, as told here.
-    async fn outcome(&mut self) -> Verdict {
+    async fn outcome(&mut self, data: &DataDir) -> Verdict {
         loop {
             let FromAgent::Reports(told) = hear(&mut self.heard).await else { continue };
-            let mut events = told.into_iter().filter(|told| told.id == id(1)).map(|told| told.report.event);
+            let mut events =
+                told.into_iter().filter(|told| told.id == data.id(1)).map(|told| told.report.event);
             if let Some(Event::Finished(outcome)) = events.find(|event| matches!(event, Event::Finished(_))) {
                 return outcome.verdict;
             }
@@ -152,8 +149,8 @@ async fn an_agent_says_hello_works_and_offers_what_is_unsettled_on_each_new_stre
     };
     assert_eq!((&*registration.name, registration.slots), ("here", 4));
     stream.say(ToAgent::Leading { term: 1 }).await;
-    stream.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
-    assert_eq!(stream.outcome().await, Verdict::Succeeded);
+    stream.say(ToAgent::Launch(data.ids.launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(stream.outcome(&data).await, Verdict::Succeeded);
     drop(stream);
 
     let mut stream = server.stream().await;
@@ -161,7 +158,7 @@ async fn an_agent_says_hello_works_and_offers_what_is_unsettled_on_each_new_stre
     let again = FromAgent::Hello { stamp: Some(stamp), registration, process };
     assert_eq!(stream.hello, again, "the same process, now of a cluster");
     stream.say(ToAgent::Leading { term: 1 }).await;
-    assert_eq!(stream.outcome().await, Verdict::Succeeded);
+    assert_eq!(stream.outcome(&data).await, Verdict::Succeeded);
     agent.ended.abort();
 }
 
@@ -173,24 +170,24 @@ async fn the_highest_term_hears_all_and_the_next_leader_hears_it_again_until_one
     let (mut first, mut second) = (one.stream().await, two.stream().await);
     first.say(ToAgent::Leading { term: 5 }).await;
     // A follower passes on what was committed; the leader hears of it.
-    second.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
-    assert_eq!(first.outcome().await, Verdict::Succeeded);
+    second.say(ToAgent::Launch(data.ids.launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(first.outcome(&data).await, Verdict::Succeeded);
     // The leader is deposed and does not know it; another one has a higher term.
     second.say(ToAgent::Leading { term: 6 }).await;
-    assert_eq!(second.outcome().await, Verdict::Succeeded);
+    assert_eq!(second.outcome(&data).await, Verdict::Succeeded);
     // An older term, said late, changes nothing; nor does a follower's word.
     first.say(ToAgent::Leading { term: 5 }).await;
     first.say(ToAgent::Following).await;
     second.say(ToAgent::Following).await;
     second.say(ToAgent::Leading { term: 8 }).await;
-    assert_eq!(second.outcome().await, Verdict::Succeeded);
-    second.say(ToAgent::Settled(vec![id(1)])).await;
+    assert_eq!(second.outcome(&data).await, Verdict::Succeeded);
+    second.say(ToAgent::Settled(vec![data.id(1)])).await;
     // Settled once, it is told to nobody: the next leader hears of the next execution only.
     first.say(ToAgent::Leading { term: 9 }).await;
-    first.say(ToAgent::Launch(launch(agent.journal, 2, "shell", &[("command", "true")]))).await;
+    first.say(ToAgent::Launch(data.ids.launch(agent.journal, 2, "shell", &[("command", "true")]))).await;
     loop {
         let FromAgent::Reports(told) = hear(&mut first.heard).await else { continue };
-        if told.iter().any(|told| matches!(told.report.event, Event::Finished(_)) && told.id == id(2)) {
+        if told.iter().any(|told| matches!(told.report.event, Event::Finished(_)) && told.id == data.id(2)) {
             break;
         }
     }
@@ -198,7 +195,7 @@ async fn the_highest_term_hears_all_and_the_next_leader_hears_it_again_until_one
     let mut first = one.stream().await;
     first.say(ToAgent::Leading { term: 10 }).await;
     let FromAgent::Reports(told) = hear(&mut first.heard).await else { panic!("no reports") };
-    assert!(told.iter().all(|told| told.id == id(2)), "{told:?}");
+    assert!(told.iter().all(|told| told.id == data.id(2)), "{told:?}");
     agent.ended.abort();
 }
 
@@ -278,9 +275,9 @@ async fn a_node_that_goes_tells_the_leader_and_waits_for_the_answer() {
     let (mut first, mut second) = (one.stream().await, two.stream().await);
     first.say(ToAgent::Leading { term: 1 }).await;
     // That it leads has reached the agent when it reports to it.
-    first.say(ToAgent::Launch(launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
-    assert_eq!(first.outcome().await, Verdict::Succeeded);
-    first.say(ToAgent::Settled(vec![id(1)])).await;
+    first.say(ToAgent::Launch(data.ids.launch(agent.journal, 1, "shell", &[("command", "true")]))).await;
+    assert_eq!(first.outcome(&data).await, Verdict::Succeeded);
+    first.say(ToAgent::Settled(vec![data.id(1)])).await;
     agent.leave.cancel();
     while hear(&mut first.heard).await != FromAgent::Leaving {}
     // It leads no more; the next leader is told, too.

@@ -2,12 +2,14 @@
 
 mod attend;
 mod crash;
+mod http;
 mod rate;
 mod restart;
 mod shell;
 mod supervisor;
 
 use dkron::agent::{Agent, AgentHandle, Options, Program};
+use dkron::task;
 use dkron_core::command::{Event, Report};
 use dkron_core::delivery::{FromAgent, Launch, ToAgent};
 use dkron_core::execution::Outcome;
@@ -17,25 +19,88 @@ use dkron_core::ids::{
 };
 use dkron_core::job::{Job, Words};
 use dkron_core::time::{Span, Time};
+use dkron_wire::delivery::service::{Agents, AgentsServer};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Long enough for anything on a busy machine; whoever waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The ids of one test's executions. An orphan is known by its execution's id, so those of two tests must differ,
+/// as in life.
+#[derive(Clone, Copy, Default)]
+struct Ids(u128);
+
+impl Ids {
+    fn new() -> Ids {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Ids(u128::from(std::process::id()) << 96 | u128::from(count) << 64)
+    }
+
+    fn of(self, number: u64) -> ExecutionId {
+        ExecutionId(self.0 | u128::from(number))
+    }
+
+    fn launch(self, journal: JournalId, number: u64, executor: &str, config: &[(&str, &str)]) -> Launch {
+        let job = Job {
+            name: "tick".to_owned(),
+            executor: executor.to_owned(),
+            executor_config: words(config),
+            ..Job::default()
+        };
+        Launch {
+            execution: reference(number),
+            id: self.of(number),
+            job: JobUid(1),
+            job_name: "tick".into(),
+            origin: Origin::Schedule,
+            nominal: now(),
+            decided_at: now(),
+            journal,
+            start_before: now() + Span::from_seconds(60),
+            definition: dkron_wire::definition::encode(&job).into(),
+        }
+    }
+}
+
 /// A data directory whose supervisor ends with it.
-struct DataDir(tempfile::TempDir);
+struct DataDir {
+    folder: tempfile::TempDir,
+    ids: Ids,
+}
 
 impl DataDir {
     fn new() -> DataDir {
-        DataDir(tempfile::tempdir().expect("temporary folder"))
+        DataDir { folder: tempfile::tempdir().expect("temporary folder"), ids: Ids::new() }
     }
 
     fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
+    }
+
+    fn id(&self, number: u64) -> ExecutionId {
+        self.ids.of(number)
+    }
+
+    /// Where the agent keeps a long output until it is settled.
+    fn output(&self, number: u64) -> PathBuf {
+        self.path().join("agent/outputs").join(self.id(number).to_string())
+    }
+
+    /// The number that a job writes to a file in this directory.
+    async fn number_in(&self, name: &str) -> u32 {
+        let path = self.path().join(name);
+        let read = || {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            text.strip_suffix('\n').and_then(|text| text.parse().ok())
+        };
+        eventually(name, || read().is_some()).await;
+        read().expect("it was there")
     }
 
     /// The supervisor's process, found by its command line.
@@ -58,8 +123,12 @@ impl Drop for DataDir {
 }
 
 fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process number");
-    let _ = kill_process(pid, Signal::KILL);
+    let _ = kill_process(pid, signal);
 }
 
 fn is_alive(pid: u32) -> bool {
@@ -105,38 +174,24 @@ fn reference(number: u64) -> ExecutionRef {
     ExecutionRef { occurrence: OccurrenceRef { index: number, position: 0 }, ordinal: 0, attempt: 1 }
 }
 
-fn id(number: u64) -> ExecutionId {
-    ExecutionId(u128::from(number) << 64 | 0xd)
-}
-
 fn words(pairs: &[(&str, &str)]) -> Words {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-fn launch(journal: JournalId, number: u64, executor: &str, config: &[(&str, &str)]) -> Launch {
-    let job = Job {
-        name: "tick".to_owned(),
-        executor: executor.to_owned(),
-        executor_config: words(config),
-        ..Job::default()
-    };
-    Launch {
-        execution: reference(number),
-        id: id(number),
-        job: JobUid(1),
-        job_name: "tick".into(),
-        origin: Origin::Schedule,
-        nominal: now(),
-        decided_at: now(),
-        journal,
-        start_before: now() + Span::from_seconds(60),
-        definition: dkron_wire::definition::encode(&job).into(),
-    }
+/// Serves agents on a port of its own; its address.
+async fn serve(agents: impl Agents) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    let serving = tonic::transport::Server::builder().add_service(AgentsServer::new(agents));
+    drop(task::spawn("test server", serving.serve_with_incoming(incoming)));
+    address
 }
 
 /// An agent in this process and what it has said.
 struct Node {
     agent: AgentHandle,
+    ids: Ids,
     accepted: Vec<ExecutionId>,
     started: Vec<ExecutionId>,
     outcomes: BTreeMap<ExecutionId, Outcome>,
@@ -148,6 +203,7 @@ impl Node {
         let agent = Agent::start(options(data.path(), slots)).await.expect("the agent starts");
         let mut node = Node {
             agent,
+            ids: data.ids,
             accepted: Vec::new(),
             started: Vec::new(),
             outcomes: BTreeMap::new(),
@@ -158,17 +214,21 @@ impl Node {
         node
     }
 
+    fn id(&self, number: u64) -> ExecutionId {
+        self.ids.of(number)
+    }
+
     async fn say(&mut self, said: ToAgent) {
         self.agent.inbox.send(said).await.expect("the agent listens");
     }
 
     async fn launch(&mut self, number: u64, executor: &str, config: &[(&str, &str)]) {
         let journal = self.agent.registration.journal;
-        self.say(ToAgent::Launch(launch(journal, number, executor, config))).await;
+        self.say(ToAgent::Launch(self.ids.launch(journal, number, executor, config))).await;
     }
 
     async fn cancel(&mut self, number: u64) {
-        self.say(ToAgent::Cancel { execution: reference(number), id: id(number) }).await;
+        self.say(ToAgent::Cancel { execution: reference(number), id: self.id(number) }).await;
     }
 
     /// Listens until `condition` holds.
@@ -212,8 +272,9 @@ impl Node {
     }
 
     async fn outcome(&mut self, number: u64) -> Outcome {
-        self.until(|node| node.outcomes.contains_key(&id(number))).await;
-        self.outcomes[&id(number)].clone()
+        let id = self.id(number);
+        self.until(|node| node.outcomes.contains_key(&id)).await;
+        self.outcomes[&id].clone()
     }
 
     async fn run(&mut self, number: u64, config: &[(&str, &str)]) -> Outcome {
@@ -242,8 +303,4 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-fn pid_in(path: &Path) -> Option<u32> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }

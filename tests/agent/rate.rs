@@ -2,7 +2,7 @@
 //!
 //! `cargo test --release --test integration agent::rate -- --ignored --nocapture`
 
-use super::{DataDir, Node, id};
+use super::{DataDir, Node};
 use dkron_core::delivery::ToAgent;
 use dkron_core::execution::Verdict;
 use dkron_core::ids::ExecutionId;
@@ -75,10 +75,9 @@ async fn rate(node: &mut Node, executor: &str) -> f64 {
             sent += 1;
             node.launch(sent, executor, &[("command", "true"), ("shell", "true")]).await;
         }
-        let known = node.outcomes.len();
+        let (known, last) = (node.outcomes.len(), node.id(JOBS));
         node.until(|node| node.outcomes.len() > known).await;
-        let done: Vec<ExecutionId> =
-            node.outcomes.keys().filter(|found| **found <= id(JOBS)).copied().collect();
+        let done: Vec<ExecutionId> = node.outcomes.keys().filter(|found| **found <= last).copied().collect();
         assert!(node.outcomes.values().all(|outcome| outcome.verdict == Verdict::Succeeded));
         ended += done.len() as u64;
         done.iter().for_each(|id| drop(node.outcomes.remove(id)));

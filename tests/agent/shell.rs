@@ -1,9 +1,9 @@
 //! Jobs as processes: what they find, how they end, what is kept of them.
 
-use super::{DataDir, Node, eventually, id, is_alive, pid_in, text};
+use super::{DataDir, Node, eventually, is_alive, text};
 use dkron_core::execution::Verdict;
 use dkron_core::limits;
-use std::time::Duration;
+use std::fs;
 
 #[tokio::test]
 async fn a_command_succeeds_with_its_output() {
@@ -14,7 +14,7 @@ async fn a_command_succeeds_with_its_output() {
         (outcome.verdict, outcome.code, text(&outcome).as_str()),
         (Verdict::Succeeded, Some(0), "hello direct\n")
     );
-    assert!(node.accepted.contains(&id(1)) && node.started.contains(&id(1)));
+    assert!(node.accepted.contains(&node.id(1)) && node.started.contains(&node.id(1)));
     assert!(outcome.started_at <= outcome.finished_at && outcome.error.is_empty());
 }
 
@@ -66,7 +66,7 @@ async fn a_job_finds_environment_folder_input_and_user() {
         ("payload", "aGVsbG8="),
     ];
     let outcome = node.run(1, &config).await;
-    assert_eq!(text(&outcome), format!("{folder}\nhello\n1,2 tick 1 {} /own\n", id(1)));
+    assert_eq!(text(&outcome), format!("{folder}\nhello\n1,2 tick 1 {} /own\n", node.id(1)));
     if rustix::process::getuid().is_root() {
         let outcome = node.run(2, &[("command", "id -u -n"), ("su", "nobody")]).await;
         assert_eq!(text(&outcome), "nobody\n");
@@ -86,15 +86,15 @@ async fn only_the_part_before_an_operator_is_run_without_a_shell() {
 async fn a_timeout_kills_the_whole_group_at_once() {
     let data = DataDir::new();
     let mut node = Node::start(&data, 4).await;
-    let file = data.path().join("grandchild");
-    let command = format!("sleep 300 & echo $! > {}; wait", file.display());
+    let folder = data.path().display();
+    let command = format!("sleep 300 & echo $! > {folder}/grandchild; echo $$ > {folder}/leader; wait");
     let outcome = node.run(1, &[("command", &command), ("shell", "true"), ("timeout", "1s")]).await;
     assert_eq!((outcome.verdict, &*outcome.error), (Verdict::TimedOut, "signal: killed"));
     let text = text(&outcome);
     assert!(text.contains("execution time exceeding defined timeout 1s. Job was killed"), "{text}");
-    assert!((outcome.finished_at - outcome.started_at).millis() < 2_000);
-    let grandchild = pid_in(&file).expect("the job wrote its child's number");
-    eventually("the grandchild is dead", || !is_alive(grandchild)).await;
+    assert!((1_000..2_000).contains(&(outcome.finished_at - outcome.started_at).millis()));
+    let (grandchild, leader) = (data.number_in("grandchild").await, data.number_in("leader").await);
+    eventually("the group is dead", || !is_alive(grandchild) && !is_alive(leader)).await;
 }
 
 #[tokio::test]
@@ -112,19 +112,22 @@ async fn a_job_that_uses_too_much_memory_is_killed() {
 async fn a_cancel_ends_a_running_job_politely_and_one_that_does_not_listen_by_force() {
     let data = DataDir::new();
     let mut node = Node::start(&data, 4).await;
-    for (number, command) in [
-        (1, "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"),
-        (2, "trap '' TERM; echo up; while :; do sleep 0.05; done"),
-    ] {
-        node.launch(number, "shell", &[("command", command), ("shell", "true")]).await;
-        node.until(|node| node.outputs.contains_key(&id(number))).await;
+    let folder = data.path().display();
+    for (number, trap) in [(1, "trap 'echo bye; exit 0' TERM"), (2, "trap '' TERM")] {
+        let command = format!("{trap}; echo $$ > {folder}/{number}; echo up; while :; do sleep 0.05; done");
+        node.launch(number, "shell", &[("command", &command), ("shell", "true")]).await;
+        node.until(|node| node.outputs.contains_key(&node.id(number))).await;
         node.cancel(number).await;
     }
-    let (polite, forced) = (node.outcome(1).await, node.outcome(2).await);
+    let polite = node.outcome(1).await;
     // In between the shell says that its `sleep` was terminated: the whole group was asked.
     assert_eq!(polite.verdict, Verdict::Cancelled);
     assert!(text(&polite).starts_with("up\n") && text(&polite).ends_with("bye\n"), "{}", text(&polite));
+    let (one, other) = (data.number_in("1").await, data.number_in("2").await);
+    assert!(is_alive(other), "it has its grace");
+    let forced = node.outcome(2).await;
     assert_eq!((forced.verdict, &*forced.error), (Verdict::Cancelled, "signal: killed"));
+    eventually("their ends", || !is_alive(one) && !is_alive(other)).await;
 }
 
 #[tokio::test]
@@ -143,12 +146,11 @@ async fn a_cancelled_launch_never_begins() {
 async fn a_daemonised_grandchild_does_not_hold_the_job_open() {
     let data = DataDir::new();
     let mut node = Node::start(&data, 4).await;
-    let file = data.path().join("daemon");
-    let command = format!("setsid sh -c 'echo $$ > {}; exec sleep 300' & echo done", file.display());
+    let folder = data.path().display();
+    let command = format!("setsid sh -c 'echo $$ > {folder}/daemon; exec sleep 300' & echo done");
     let outcome = node.run_in_shell(1, &command).await;
     assert_eq!((outcome.verdict, text(&outcome).as_str()), (Verdict::Succeeded, "done\n"));
-    eventually("the daemon runs", || pid_in(&file).is_some()).await;
-    let daemon = pid_in(&file).expect("its number");
+    let daemon = data.number_in("daemon").await;
     assert!(is_alive(daemon), "what a job leaves behind on purpose lives on");
     super::kill(daemon);
 }
@@ -161,9 +163,12 @@ async fn a_long_output_is_counted_kept_to_its_end_and_sent_before_the_outcome() 
     assert_eq!((outcome.verdict, outcome.output_bytes), (Verdict::Succeeded, 1_000_004));
     assert_eq!(outcome.tail.len(), limits::OUTPUT_TAIL_BYTES);
     assert!(outcome.tail.ends_with(b"xend\n"));
-    let output = &node.outputs[&id(1)];
+    let output = &node.outputs[&node.id(1)];
     assert_eq!(output.len(), 1_000_004);
     assert!(output[1_000_004 - limits::OUTPUT_BYTES_MAX..].iter().all(|byte| *byte != b'?'));
+    let kept = fs::read(data.output(1)).expect("it is kept until it is settled");
+    assert_eq!(kept.len(), limits::OUTPUT_BYTES_MAX);
+    assert!(output.ends_with(&kept));
 }
 
 #[tokio::test]
@@ -173,14 +178,13 @@ async fn no_more_jobs_run_at_a_time_than_there_are_slots() {
     let gate = data.path().join("gate");
     let command = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
     node.launch(1, "shell", &[("command", &command), ("shell", "true")]).await;
-    node.until(|node| node.started.contains(&id(1))).await;
+    node.until(|node| node.started.contains(&node.id(1))).await;
     node.launch(2, "shell", &[("command", "true")]).await;
-    node.until(|node| node.accepted.contains(&id(2))).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!node.started.contains(&id(2)));
-    std::fs::write(&gate, "").expect("the gate opens");
-    assert_eq!(node.outcome(1).await.verdict, Verdict::Succeeded);
-    assert_eq!(node.outcome(2).await.verdict, Verdict::Succeeded);
+    node.until(|node| node.accepted.contains(&node.id(2))).await;
+    fs::write(&gate, "").expect("the gate opens");
+    let (first, second) = (node.outcome(1).await, node.outcome(2).await);
+    assert_eq!((first.verdict, second.verdict), (Verdict::Succeeded, Verdict::Succeeded));
+    assert!(first.finished_at <= second.started_at, "{first:?} {second:?}");
 }
 
 #[tokio::test]

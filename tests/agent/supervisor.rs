@@ -1,27 +1,34 @@
 //! The supervisor by its own socket: what a daemon may rely on.
 
-use super::{DataDir, PATIENCE, eventually, id, kill, lines, options};
+use super::{DataDir, Ids, PATIENCE, eventually, kill, lines, options};
 use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::ids::ExecutionId;
 use dkron_wire::supervisor::{
     FromSupervisor, Spawn, ToSupervisor, decode_from_supervisor, encode_to_supervisor,
 };
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 /// A daemon of a few lines.
 struct Daemon {
     stream: UnixStream,
+    ids: Ids,
 }
 
 impl Daemon {
     async fn connect(data: &DataDir) -> Daemon {
         let socket = data.path().join("agent/supervisor.sock");
         eventually("the supervisor listens", || UnixStream::connect(&socket).is_ok()).await;
-        let stream = UnixStream::connect(&socket).expect("the supervisor listens");
+        Daemon::greet(data, UnixStream::connect(&socket).expect("the supervisor listens"))
+    }
+
+    fn greet(data: &DataDir, stream: UnixStream) -> Daemon {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
-        let mut daemon = Daemon { stream };
+        let mut daemon = Daemon { stream, ids: data.ids };
         daemon.say(ToSupervisor::Hello { environment: Vec::new(), directory: Vec::new() });
         daemon
     }
@@ -31,7 +38,7 @@ impl Daemon {
     }
 
     fn spawn(&mut self, number: u64, command: &str) {
-        self.say(ToSupervisor::Spawn(spawn(number, command)));
+        self.say(ToSupervisor::Spawn(spawn(self.ids.of(number), command)));
     }
 
     fn hear(&mut self) -> FromSupervisor {
@@ -58,7 +65,7 @@ impl Daemon {
     fn outcome(&mut self, number: u64) -> Outcome {
         loop {
             if let FromSupervisor::Ended { id: found, outcome } = self.hear()
-                && found == id(number)
+                && found == self.ids.of(number)
             {
                 return outcome;
             }
@@ -66,9 +73,9 @@ impl Daemon {
     }
 }
 
-fn spawn(number: u64, command: &str) -> Spawn {
+fn spawn(id: ExecutionId, command: &str) -> Spawn {
     Spawn {
-        id: id(number),
+        id,
         arguments: ["/bin/sh", "-c", command].map(|text| text.as_bytes().to_vec()).to_vec(),
         environment: vec![(b"PATH".to_vec(), b"/usr/bin:/bin".to_vec())],
         label: command.to_owned(),
@@ -93,12 +100,12 @@ async fn a_megabyte_of_input_blocks_nobody() {
     let supervisor = start(&data);
     let mut daemon = Daemon::connect(&data).await;
     let input = vec![b'x'; 1 << 20];
-    daemon.say(ToSupervisor::Spawn(Spawn { input, ..spawn(1, "sleep 0.2; wc -c") }));
-    daemon.say(ToSupervisor::Spawn(Spawn { input: vec![b'x'; 1 << 20], ..spawn(2, "true") }));
+    daemon.say(ToSupervisor::Spawn(Spawn { input, ..spawn(data.id(1), "sleep 0.2; wc -c") }));
+    daemon.say(ToSupervisor::Spawn(Spawn { input: vec![b'x'; 1 << 20], ..spawn(data.id(2), "true") }));
     let (mut first, mut second) = (None, None);
     while first.is_none() || second.is_none() {
         match daemon.hear() {
-            FromSupervisor::Ended { id: found, outcome } if found == id(1) => first = Some(outcome),
+            FromSupervisor::Ended { id: found, outcome } if found == data.id(1) => first = Some(outcome),
             FromSupervisor::Ended { outcome, .. } => second = Some(outcome),
             _ => {}
         }
@@ -122,7 +129,7 @@ async fn a_repeated_order_is_answered_and_not_repeated() {
     daemon.spawn(1, &command);
     assert_eq!(daemon.outcome(1).verdict, Verdict::Succeeded);
     assert_eq!(lines(&ledger), ["once"]);
-    daemon.say(ToSupervisor::Forget { id: id(1) });
+    daemon.say(ToSupervisor::Forget { id: data.id(1) });
     assert_eq!(Daemon::connect(&data).await.listed(), (vec![], vec![]));
     end(supervisor);
 }
@@ -138,7 +145,7 @@ async fn an_order_given_just_before_the_daemon_dies_is_known_to_the_next_one() {
         drop(daemon);
         let (running, ended) = Daemon::connect(&data).await.listed();
         assert!(
-            running.iter().chain(&ended).any(|known| *known == id(number)),
+            running.iter().chain(&ended).any(|known| *known == data.id(number)),
             "order {number} is not known"
         );
     }
@@ -157,4 +164,52 @@ async fn there_is_one_supervisor_in_a_directory_and_a_stale_socket_is_no_hindran
     let second = start(&data);
     assert_eq!(Daemon::connect(&data).await.listed(), (vec![], vec![]));
     end(second);
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_read_is_told_as_lost_and_not_passed_over() {
+    let data = DataDir::new();
+    let supervisor = start(&data);
+    let mut daemon = Daemon::connect(&data).await;
+    daemon.spawn(1, "true");
+    assert_eq!(daemon.outcome(1).verdict, Verdict::Succeeded);
+    for entry in fs::read_dir(data.path().join("agent")).expect("the folder").flatten() {
+        if entry.file_name().to_string_lossy().starts_with("results-") {
+            fs::write(entry.path(), "").expect("the results are damaged");
+        }
+    }
+    let mut daemon = Daemon::connect(&data).await;
+    assert_eq!(daemon.outcome(1).verdict, Verdict::Lost);
+    daemon.spawn(1, "true");
+    assert_eq!(daemon.outcome(1).verdict, Verdict::Lost, "nor is it run again");
+    end(supervisor);
+}
+
+/// The time on the CPU of a process, in hundredths of a second.
+fn cpu(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[tokio::test]
+async fn a_daemon_for_whom_no_descriptor_is_free_waits_and_the_supervisor_rests_meanwhile() {
+    let data = DataDir::new();
+    let supervisor = start(&data);
+    Daemon::connect(&data).await.listed();
+    let pid = Pid::from_raw(supervisor.id().cast_signed());
+    let limit = Rlimit { current: Some(1_024), maximum: getrlimit(Resource::Nofile).maximum };
+    let folder = format!("/proc/{}/fd", supervisor.id());
+    let is_open = |number: &u64| fs::symlink_metadata(format!("{folder}/{number}")).is_ok();
+    let free = (0..).find(|number| !is_open(number)).expect("a free number");
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(free), ..limit }).expect("it is lowered");
+    let connecting = UnixStream::connect(data.path().join("agent/supervisor.sock")).expect("it waits");
+    let before = cpu(supervisor.id());
+    // Nothing is waited for: this is the length of the measurement.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let spent = cpu(supervisor.id()) - before;
+    assert!(spent <= 5, "{spent} of 40 hundredths of a second were spent on a daemon that cannot be let in");
+    prlimit(pid, Resource::Nofile, limit).expect("it is raised");
+    assert_eq!(Daemon::greet(&data, connecting).listed(), (vec![], vec![]));
+    end(supervisor);
 }

@@ -55,19 +55,6 @@ impl Agent {
         call(address, from_agent_to_wire(&hello)).await
     }
 
-    /// Says hello and is welcomed, or registered; none of it is certain to succeed.
-    pub(super) async fn try_call(&self, server: &Server, registers: bool) -> Result<Call, String> {
-        let mut call = self.call_at(&server.address).await.map_err(|status| status.to_string())?;
-        loop {
-            let said = call.down.message().await.map_err(|status| status.to_string())?;
-            match to_agent(said.ok_or("it ended")?).map_err(|error| error.to_string())? {
-                ToAgent::Welcome { .. } if !registers => return Ok(call),
-                ToAgent::Leading { .. } => return Ok(call),
-                _ => {}
-            }
-        }
-    }
-
     /// Says hello and is welcomed.
     pub(super) async fn call(&self, server: &Server) -> Call {
         let mut call = within("a stream", self.call_at(&server.address)).await.expect("no refusal");
@@ -101,6 +88,17 @@ impl Call {
     pub(super) async fn hear(&mut self) -> ToAgent {
         let said = within("a word", self.down.message()).await.expect("no error").expect("no end");
         to_agent(said).expect("a good message")
+    }
+
+    /// Listens until the server says that it leads, with this term or a higher one; why it never will, if so.
+    pub(super) async fn leads(&mut self, least: u64) -> Result<(), String> {
+        loop {
+            let said = self.down.message().await.map_err(|status| status.to_string())?;
+            let said = to_agent(said.ok_or("it ended")?).map_err(|error| error.to_string())?;
+            if matches!(said, ToAgent::Leading { term } if term >= least) {
+                return Ok(());
+            }
+        }
     }
 
     /// Listens until the server says this, which is what it is back with.

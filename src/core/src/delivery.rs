@@ -70,6 +70,10 @@ pub enum ToAgent {
     /// Run this.
     Launch(Launch),
     /// End this. If it was never accepted, it must never begin.
+    ///
+    /// It names no journal and needs none: it is sent over the stream of the node's place in the state, which a
+    /// new journal never inherits (it gets a place of its own), and a stream ends with the process that opened it,
+    /// whose journal never changes. A launch names its journal because a mix-up of it would run something twice.
     Cancel {
         /// The small name, for the report.
         execution: ExecutionRef,

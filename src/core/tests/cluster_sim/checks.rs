@@ -53,10 +53,14 @@ impl Checks {
     /// Whether a cluster can never be founded.
     fn is_void(&self, machines: &[Machine], cluster: ClusterId) -> bool {
         let Some(promise) = self.promises.get(&cluster) else { return true };
-        // A lost disk serves no more than a withdrawn one does.
+        // A lost disk serves no more than a withdrawn one does, nor does one of another cluster.
         let withdrew = |id: &&NodeId| self.withdrawn.get(&cluster).is_some_and(|all| all.contains(*id));
         let lost = |id: &&NodeId| !machines.iter().any(|machine| machine.disk.id == **id);
-        let withdrawn = promise.set.iter().filter(|id| withdrew(id) || lost(id)).count();
+        let elsewhere = |id: &&NodeId| {
+            let of = |machine: &&Machine| machine.disk.id == **id && machine.disk.log.is_some();
+            machines.iter().find(of).is_some_and(|machine| !machine.disk.is_of(cluster))
+        };
+        let withdrawn = promise.set.iter().filter(|id| withdrew(id) || lost(id) || elsewhere(id)).count();
         let held = machines.iter().any(|machine| {
             let holds = machine.disk.promise.as_ref().is_some_and(|held| held.cluster == cluster);
             machine.disk.id == promise.initialiser && holds

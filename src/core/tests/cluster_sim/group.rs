@@ -324,7 +324,7 @@ impl World {
         let slack = self.settings.silence_max.millis() + FAILED_AFTER + 1_000;
         let lives = |id: &&NodeId| {
             let found = self.machines.iter().find(|machine| machine.disk.id == **id);
-            let lost = self.lost.get(id).is_some_and(|at| self.now - at < slack);
+            let lost = self.lost.get(id).is_some_and(|(_, at)| self.now - at < slack);
             lost || found.is_some_and(|machine| machine.is_up() || self.now - machine.since < slack)
         };
         let live = after.iter().filter(lives).count();

@@ -26,7 +26,7 @@ pub(crate) enum Event {
     Start(usize),
     Wake(Caller),
     Written(Caller),
-    Deliver(Message),
+    Deliver(Box<Message>),
     Gossip,
     Round,
     Fault,

@@ -40,8 +40,8 @@ pub(crate) struct World {
     pub(crate) ended: bool,
     /// When a person has seen to it that it can go on.
     pub(crate) mended: Option<i64>,
-    /// When disks were lost, by the id that was on them.
-    pub(crate) lost: BTreeMap<NodeId, i64>,
+    /// Where and when disks were lost, by the id that was on them.
+    pub(crate) lost: BTreeMap<NodeId, (usize, i64)>,
 }
 
 impl World {
@@ -128,7 +128,7 @@ impl World {
             Event::Start(machine) => self.start(machine),
             Event::Wake(caller) => self.wake(caller),
             Event::Written(caller) => self.written(caller),
-            Event::Deliver(message) => self.deliver(message),
+            Event::Deliver(message) => self.deliver(*message),
             Event::Gossip => self.gossip(),
             Event::Round => self.round(),
             Event::Fault => self.fault(),
@@ -242,7 +242,7 @@ impl World {
     }
 
     pub(crate) fn wipe(&mut self, place: usize) {
-        self.lost.insert(self.machines[place].disk.id, self.now);
+        self.lost.insert(self.machines[place].disk.id, (place, self.now));
         self.machines[place].disk = Disk { id: NodeId(self.chance.wide()), ..Disk::default() };
     }
 
@@ -315,7 +315,8 @@ impl World {
                 let machines = &self.machines;
                 let members = set.into_iter().filter_map(|id| {
                     let place = machines.iter().position(|machine| machine.disk.id == id);
-                    Some((id, &machines[place.unwrap_or(0)]))
+                    let place = place.or(self.lost.get(&id).map(|(place, _)| *place))?;
+                    Some((id, &machines[place]))
                 });
                 let group = || Group::new(stamp, members, false);
                 self.groups.entry(stamp.cluster).or_insert_with(group);
@@ -344,7 +345,7 @@ impl World {
             }
             let most = if self.faulty && self.chance.per_mille(50) { 4_000 } else { 20 };
             let at = self.now + self.chance.between(1, most);
-            self.at(at, Event::Deliver(message.clone()));
+            self.at(at, Event::Deliver(Box::new(message.clone())));
         }
     }
 

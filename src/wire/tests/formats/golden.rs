@@ -4,12 +4,13 @@
 //! is there is never replaced to make a test pass: new bytes are a new format with a file of its own.
 
 use crate::values;
-use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent};
-use dkron_core::ids::{ExecutionId, JobUid, JournalId, NodeId, Origin};
+use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
+use dkron_core::ids::{ExecutionId, NodeId, RunnerId};
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::raft::{LogEntry, Payload, Vote};
 use dkron_wire::snapshot::{Reader, Writer};
-use dkron_wire::{definition, delivery, history, raft, state};
+use dkron_wire::supervisor::{self, FromSupervisor};
+use dkron_wire::{definition, delivery, history, journal, raft, state};
 use prost::Message;
 use std::fmt::Debug;
 use std::fs;
@@ -71,21 +72,7 @@ fn what_consensus_keeps_has_the_bytes_that_it_always_had() {
 fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
     let down = [
         ("welcome", ToAgent::Welcome { server: NodeId(0xa1), stamp: values::stamp() }),
-        (
-            "launch",
-            ToAgent::Launch(Launch {
-                execution: values::execution(),
-                id: ExecutionId(0xabcd),
-                job: JobUid(0xd4),
-                job_name: "nightly-report".into(),
-                origin: Origin::Schedule,
-                nominal: values::NOW,
-                decided_at: values::NOW,
-                journal: JournalId(0xb2),
-                start_before: values::NOW,
-                definition: b"definition"[..].into(),
-            }),
-        ),
+        ("launch", ToAgent::Launch(values::launch())),
         ("cancel", ToAgent::Cancel { execution: values::execution(), id: ExecutionId(0xabcd) }),
         ("settled", ToAgent::Settled(vec![ExecutionId(1), ExecutionId(2)])),
         ("leading", ToAgent::Leading { term: 7 }),
@@ -123,6 +110,20 @@ fn what_agents_and_servers_say_has_the_bytes_that_it_always_had() {
             delivery::from_agent(message).expect("a message from an agent")
         });
     }
+}
+
+#[test]
+fn records_of_a_journal_have_the_bytes_that_they_always_had() {
+    for (name, record) in values::journal_records() {
+        let bytes = journal::encode_record(&record);
+        check(&format!("journal_{name}"), record, bytes, |bytes| {
+            journal::decode_record(bytes).expect("a record")
+        });
+    }
+    let welcome = FromSupervisor::Welcome { pid: 300, runner: RunnerId(0xe5) };
+    check("supervisor_welcome", welcome.clone(), supervisor::encode_from_supervisor(&welcome), |bytes| {
+        supervisor::decode_from_supervisor(&bytes[4..]).expect("a message")
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::values;
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::frame::{End, FRAME_HEAD_BYTES, FrameReader, write_frame};
 use dkron_wire::snapshot::{Reader, SnapshotError, Writer};
-use dkron_wire::{definition, delivery, history, journal, raft, reply, state, submit};
+use dkron_wire::{definition, delivery, history, journal, raft, reply, state, submit, supervisor};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -19,6 +19,9 @@ fn decode_all(bytes: &[u8]) {
     let _ = state::decode_record(bytes);
     let _ = journal::decode_header(bytes);
     let _ = journal::decode_record(bytes);
+    let _ = supervisor::decode_to_supervisor(bytes);
+    let _ = supervisor::decode_from_supervisor(bytes);
+    let _ = supervisor::decode_result(bytes);
     let _ = raft::decode_vote(bytes);
     let _ = raft::decode_log_id(bytes);
     let _ = raft::decode_membership(bytes);

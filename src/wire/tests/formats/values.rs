@@ -1,11 +1,12 @@
 //! Fixed values that name every kind of thing once, for the golden files and the sizes.
 
 use dkron_core::command::*;
-use dkron_core::delivery::Told;
+use dkron_core::delivery::{Launch, Told};
 use dkron_core::execution::*;
 use dkron_core::ids::Stamp;
 use dkron_core::ids::*;
 use dkron_core::job::*;
+use dkron_core::journal::{Place, Process, Record};
 use dkron_core::node::{Liveness, Registration, Work};
 use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
@@ -243,6 +244,38 @@ pub(crate) fn snapshot_header() -> dkron_wire::snapshot::Header {
 pub(crate) fn told() -> Vec<Told> {
     let id = ExecutionId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
     reports().into_iter().map(|report| Told { id, report: Report { check: id.check(), ..report } }).collect()
+}
+
+pub(crate) fn launch() -> Launch {
+    Launch {
+        execution: execution(),
+        id: ExecutionId(0xabcd),
+        job: JobUid(0xd4),
+        job_name: "nightly-report".into(),
+        origin: Origin::Schedule,
+        nominal: NOW,
+        decided_at: NOW,
+        journal: JournalId(0xb2),
+        start_before: NOW,
+        definition: b"definition"[..].into(),
+    }
+}
+
+pub(crate) fn journal_records() -> Vec<(&'static str, Record)> {
+    let (id, execution, at) = (ExecutionId(0xabcd), execution(), NOW);
+    let process = Some(Process { pid: 300, start_ticks: 70_000 });
+    let Some(HistoryRow::Finished(row)) = history_rows().into_iter().next() else { return Vec::new() };
+    let outcome = Arc::new(row.outcome);
+    vec![
+        ("accepted", Record::Accepted(Arc::new(launch()), Place::Runner)),
+        ("accepted_inside", Record::Accepted(Arc::new(launch()), Place::Agent)),
+        ("starting", Record::Starting { id, runner: RunnerId(0xe5) }),
+        ("unstarted", Record::Unstarted { id }),
+        ("started", Record::Started { id, at, process }),
+        ("finished", Record::Finished { id, execution, start_before: at, outcome }),
+        ("settled", Record::Settled { id, at }),
+        ("forbidden", Record::Forbidden { id, execution, at }),
+    ]
 }
 
 pub(crate) fn job_record() -> state::JobRecord {

@@ -1,8 +1,7 @@
 //! Requests through the agent: to a tiny server that answers as it is told.
 
-use super::rig::Rig;
+use super::{DataDir, Node, text};
 use dkron_core::execution::Verdict;
-use dkron_core::ids::ExecutionId;
 use dkron_core::limits::OUTPUT_BYTES_MAX;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -37,39 +36,40 @@ fn server() -> String {
     format!("http://{address}")
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_request_is_an_execution_like_any_other() {
-    let (mut rig, base) = (Rig::start().await, server());
+    let (data, base) = (DataDir::new(), server());
+    let mut node = Node::start(&data, 4).await;
     let url = format!("{base}/200/0");
     let headers = r#"["X-Team: a:b"]"#;
-    let (outcome, text) = rig.run("http", &[("method", "GET"), ("url", &url), ("headers", headers)]).await;
+    node.launch(1, "http", &[("method", "GET"), ("url", &url), ("headers", headers)]).await;
+    let outcome = node.outcome(1).await;
     assert_eq!((outcome.verdict, outcome.code), (Verdict::Succeeded, Some(200)), "{}", outcome.error);
-    let text = text.to_lowercase();
+    let text = text(&outcome).to_lowercase();
     assert!(text.contains("x-team: a:b") && text.contains("dkron-job: tick"), "{text}");
 
-    for (status, expected, verdict) in [
-        ("200", "200,206", Verdict::Succeeded),
-        ("20", "200", Verdict::Failed),
-        ("404", "200", Verdict::Failed),
+    for (number, status, expected, verdict) in [
+        (2, "200", "200,206", Verdict::Succeeded),
+        (3, "20", "200", Verdict::Failed),
+        (4, "404", "200", Verdict::Failed),
     ] {
         let url = format!("{base}/{status}/0");
-        let (outcome, _) =
-            rig.run("http", &[("method", "GET"), ("url", &url), ("expectCode", expected)]).await;
-        assert_eq!(outcome.verdict, verdict, "{status} where {expected} is expected");
+        node.launch(number, "http", &[("method", "GET"), ("url", &url), ("expectCode", expected)]).await;
+        assert_eq!(node.outcome(number).await.verdict, verdict, "{status} where {expected} is expected");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_long_answer_is_bounded_and_none_is_given_up() {
-    let (mut rig, base) = (Rig::start().await, server());
+    let (data, base) = (DataDir::new(), server());
+    let mut node = Node::start(&data, 4).await;
     let url = format!("{base}/200/1000000");
-    let number = rig.launch("http", &[("method", "GET"), ("url", &url)]).await;
-    let outcome = rig.outcome(number).await;
-    assert!(outcome.output_bytes > 1_000_000);
-    let file = rig.data.path().join("agent/outputs").join(ExecutionId(number).to_string());
-    assert_eq!(fs::read(file).expect("the output is kept").len(), OUTPUT_BYTES_MAX);
+    node.launch(1, "http", &[("method", "GET"), ("url", &url)]).await;
+    assert!(node.outcome(1).await.output_bytes > 1_000_000);
+    assert_eq!(fs::read(data.output(1)).expect("the output is kept").len(), OUTPUT_BYTES_MAX);
 
     let url = format!("{base}/never");
-    let (outcome, _) = rig.run("http", &[("method", "GET"), ("url", &url), ("timeout", "1")]).await;
+    node.launch(2, "http", &[("method", "GET"), ("url", &url), ("timeout", "1")]).await;
+    let outcome = node.outcome(2).await;
     assert_eq!(outcome.verdict, Verdict::TimedOut, "{}", outcome.error);
 }
