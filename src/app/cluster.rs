@@ -114,9 +114,9 @@ impl App {
         self.health.borrow().clone()
     }
 
-    /// Whether this server leads.
+    /// Whether this server leads, and a quorum follows it.
     pub fn is_leader(&self) -> bool {
-        self.leadership().leading.is_some()
+        self.leadership().leading.is_some() && self.led_by().is_some()
     }
 
     /// This server's id.
@@ -124,9 +124,9 @@ impl App {
         self.raft.identity().server
     }
 
-    /// The leader, unless it was silent for too long: a server without a quorum cannot elect another and would
-    /// name the last one for ever.
-    fn led_by(&self) -> Option<Server> {
+    /// The leader, unless nothing was heard of it, or of its followers, for too long: a server without a quorum
+    /// cannot elect another and would name the last one for ever.
+    pub(super) fn led_by(&self) -> Option<Server> {
         let leader = self.leadership().leader?;
         self.raft.silence().is_some_and(|silence| silence < LEADER_SILENCE_MAX).then_some(leader)
     }

@@ -47,3 +47,19 @@ fn without_a_quorum_writes_are_refused_and_no_tick_starts_until_it_is_back() {
     work.wait_for_runs_after(clock::wall().floor_second());
     work.judge(&cluster, outage);
 }
+
+#[test]
+fn a_server_that_votes_alone_goes_on_when_one_without_a_vote_is_gone() {
+    let mut cluster = Cluster::new();
+    cluster.add_server(1, &["--bootstrap-expect=1"]);
+    cluster.start(1);
+    cluster.wait_until_ready(1);
+    let join = format!("--join={}", cluster.address(1));
+    cluster.add_server(2, &[&join]);
+    cluster.start(2);
+    cluster.wait_for_log(1, "done: take in server \"node2\"");
+    cluster.kill(2);
+    let refused = within(WATCHED, || (!cluster.is_ready(1)).then_some(()));
+    assert!(refused.is_none(), "{}", cluster.send(1, "GET /readyz", "").text());
+    cluster.expect_writes(1, "alone");
+}

@@ -73,7 +73,8 @@ impl Work {
         eventually("all runs to be told", || {
             self.evidence.gather(cluster.api(leader), &self.jobs)?;
             let told = |run: &dkron_core::ledger::Run| self.evidence.told.contains_key(&run.execution);
-            self.ledger.runs().iter().all(|run| run.ended.is_some() && told(run)).then_some(())
+            let is_idle = cluster.json(leader, "/v1/busy")? == json!([]);
+            (is_idle && self.ledger.runs().iter().all(|run| run.ended.is_some() && told(run))).then_some(())
         });
         let jobs = cluster.json(leader, "/v1/jobs").expect("the jobs");
         let jobs = jobs.as_array().expect("a list").iter();
