@@ -3,15 +3,15 @@
 //! The real planner and the real apply, each entry of the size that the proposer would make; the agent's
 //! answers are made up, since there is none.
 
-mod common;
+mod measure;
 
-use common::{fleet, millis, print_machine, rate, row, timed};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Event, Report};
 use dkron_core::delivery::Launch;
 use dkron_core::execution::{Outcome, Verdict};
 use dkron_core::plan::{Order, Planner};
 use dkron_core::time::{Span, Time};
+use measure::{fleet, millis, print_machine, rate, row, timed};
 use std::time::Duration;
 
 /// How many reports one entry holds.

@@ -2,13 +2,13 @@
 //!
 //! Each expression is followed from fire to fire, through changes of the clocks where its zone has them.
 
-mod common;
+mod measure;
 
-use common::{print_machine, rate, row, timed};
 use dkron_core::job::Job;
 use dkron_core::rules::{Rules, Timing};
 use dkron_core::schedule::{Dst, Zone};
 use dkron_core::time::Time;
+use measure::{print_machine, rate, row, timed};
 use std::hint::black_box;
 
 const FROM: Time = Time::from_seconds(1_767_225_600);

@@ -4,15 +4,15 @@
 //! The jobs go in as the proposer writes them, through the real log; the numbers are of one process that
 //! holds consensus, log and state, without history and API.
 
-mod common;
+mod measure;
 
-use common::{fleet, mebibytes, millis, print_machine, rate, resident_bytes, row, timed};
 use dkron::clock::{monotonic, wall};
 use dkron::raft::{self, Blank, Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron::task;
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command as Proposal};
 use dkron_core::execution::HistoryRow;
+use measure::{fleet, mebibytes, millis, print_machine, rate, resident_bytes, row, timed};
 use std::fs;
 use std::io::Write;
 use std::path::Path;

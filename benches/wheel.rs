@@ -1,12 +1,12 @@
 //! A million timers due in one second: `cargo bench --bench wheel`.
 
-mod common;
+mod measure;
 
-use common::{millis, print_machine, rate, row, timed};
 use dkron_core::ids::JobSlot;
 use dkron_core::limits::DECISIONS_MAX;
 use dkron_core::time::{Span, Time};
 use dkron_core::wheel::Wheel;
+use measure::{millis, print_machine, rate, row, timed};
 
 const TIMERS: u32 = 1_000_000;
 const SECOND: Time = Time::from_seconds(1_783_922_700);

@@ -8,18 +8,27 @@ use std::{fs, io};
 const NODE: &str = "node-id";
 const LIFE: &str = "life";
 
-/// The node's id; made and made durable at the first start.
-pub(super) fn node(folder: &Folder) -> io::Result<NodeId> {
+/// The node's id; made and made durable at the first start. A server's own id is kept here too: started again
+/// without `--server` the node is the same, and its vote can be taken from it.
+pub(super) fn node(folder: &Folder, server: Option<NodeId>) -> io::Result<NodeId> {
+    let kept = read(folder)?;
+    let id = match server.or(kept) {
+        Some(id) => id,
+        None => NodeId(random()?),
+    };
+    if kept != Some(id) {
+        folder.write_durably(NODE, format!("{id}\n").as_bytes())?;
+    }
+    Ok(id)
+}
+
+fn read(folder: &Folder) -> io::Result<Option<NodeId>> {
     match fs::read_to_string(folder.path(NODE)) {
         Ok(text) => {
             let id = u128::from_str_radix(text.trim(), 16).map_err(|_| invalid("node-id is no id"))?;
-            Ok(NodeId(id))
+            Ok(Some(NodeId(id)))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = NodeId(random()?);
-            folder.write_durably(NODE, format!("{id}\n").as_bytes())?;
-            Ok(id)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -72,8 +81,18 @@ mod tests {
     fn an_id_is_made_once() {
         let data = tempfile::tempdir().expect("temporary folder");
         let folder = Folder::open(data.path()).expect("folder is made");
-        let first = node(&folder).expect("id is made");
-        assert_eq!(node(&folder).expect("id is read"), first);
+        let first = node(&folder, None).expect("id is made");
+        assert_eq!(node(&folder, None).expect("id is read"), first);
         assert_ne!(boot().expect("boot id is read"), BootId(0));
+    }
+
+    #[test]
+    fn a_server_that_becomes_an_agent_keeps_its_id() {
+        let data = tempfile::tempdir().expect("temporary folder");
+        let folder = Folder::open(data.path()).expect("folder is made");
+        let server = NodeId(7);
+        assert_ne!(node(&folder, None).expect("id is made"), server);
+        assert_eq!(node(&folder, Some(server)).expect("id is kept"), server);
+        assert_eq!(node(&folder, None).expect("id is read"), server);
     }
 }

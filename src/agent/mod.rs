@@ -128,8 +128,8 @@ pub struct Agent;
 impl Agent {
     /// Reads the journal and begins; connects to the supervisor, starting one if there is none.
     pub async fn start(options: Options) -> Result<AgentHandle, AgentError> {
-        let data_dir = options.data_dir.clone();
-        let opened = task::blocking("open agent", move || open(&data_dir)).await;
+        let (data_dir, server) = (options.data_dir.clone(), options.node);
+        let opened = task::blocking("open agent", move || open(&data_dir, server)).await;
         let opened = opened.map_err(|error| AgentError::Loop(error.to_string()))??;
         Ok(begin(options, opened))
     }
@@ -158,7 +158,7 @@ struct Opened {
     journal: journal_file::Opened,
 }
 
-fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
+fn open(data_dir: &std::path::Path, server: Option<NodeId>) -> Result<Opened, AgentError> {
     let failed = |what| move |source| AgentError::Folder { what, source };
     let folder = Folder::open(data_dir).map_err(failed("opening the data directory"))?;
     let lock = folder.lock_file("lock").map_err(failed("opening the lock"))?;
@@ -166,7 +166,7 @@ fn open(data_dir: &std::path::Path) -> Result<Opened, AgentError> {
         return Err(AgentError::InUse);
     }
     let lock = Arc::new(lock);
-    let node = identity::node(&folder).map_err(failed("reading the node's id"))?;
+    let node = identity::node(&folder, server).map_err(failed("reading the node's id"))?;
     let life = identity::next_life(&folder, clock::wall()).map_err(failed("counting the agent's starts"))?;
     let boot = identity::boot().map_err(failed("reading the boot id"))?;
     let process = identity::random().map_err(failed("asking for random numbers"))? as u64;
@@ -204,7 +204,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     let (stamp_sender, stamp) = watch::channel(header.stamp);
     let stop = CancellationToken::new();
     let registration = Registration {
-        node: options.node.unwrap_or(node),
+        node,
         name: options.name,
         life,
         journal: header.journal,

@@ -1,7 +1,7 @@
 //! The cluster: its nodes, its leader, whether it takes submissions and decides ticks.
 
 use super::{App, Error};
-use crate::raft::Leadership;
+use crate::raft::{Leadership, Server};
 use dkron_core::command::Action;
 use dkron_core::ids::NodeId;
 use dkron_core::job::Words;
@@ -13,11 +13,15 @@ use dkron_core::time::Time;
 use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long nothing may be heard of a leader that is still named: as long as the slowest election.
+const LEADER_SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// How a server is.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether it knows a leader.
+    /// Whether it hears of a leader, or leads a quorum.
     pub has_leader: bool,
     /// The last entry that it applied.
     pub applied: u64,
@@ -70,12 +74,17 @@ impl Member {
     }
 }
 
-/// Servers as gossip sees them, other nodes as the state has them, by name. Of a name's owners the one that
+/// Servers as gossip sees them, other nodes, and servers that became agents, as the state has them, by name. Of a name's owners the one that
 /// lives is shown, else any.
 pub fn members(roster: &Roster, state: &State) -> Vec<Member> {
     let servers = roster.servers.values().map(Member::of_server);
-    let others = state.nodes().map(|(_, record)| Member::of_record(record));
-    let others = others.filter(|member| !roster.servers.contains_key(&member.id));
+    let is_other = |record: &NodeRecord| {
+        let seen = roster.servers.get(&record.registration.node);
+        let is_agent_now = !record.registration.server && record.liveness == Liveness::Alive;
+        seen.is_none_or(|sighting| is_agent_now && sighting.liveness != Liveness::Alive)
+    };
+    let others = state.nodes().filter(|(_, record)| is_other(record));
+    let others = others.map(|(_, record)| Member::of_record(record));
     let mut shown: BTreeMap<Arc<str>, Member> = BTreeMap::new();
     for member in servers.chain(others) {
         let lives = member.liveness == Liveness::Alive;
@@ -96,7 +105,7 @@ impl App {
 
     /// The leader, as far as this server knows it.
     pub async fn leader(&self) -> Result<Option<Member>, Error> {
-        let Some(leader) = self.leadership().leader else { return Ok(None) };
+        let Some(leader) = self.led_by() else { return Ok(None) };
         Ok(self.members().await?.into_iter().find(|member| member.id == leader.id))
     }
 
@@ -105,14 +114,21 @@ impl App {
         self.health.borrow().clone()
     }
 
-    /// Whether this server leads.
+    /// Whether this server leads, and a quorum follows it.
     pub fn is_leader(&self) -> bool {
-        self.leadership().leading.is_some()
+        self.leadership().leading.is_some() && self.led_by().is_some()
     }
 
     /// This server's id.
     pub fn server(&self) -> NodeId {
         self.raft.identity().server
+    }
+
+    /// The leader, unless nothing was heard of it, or of its followers, for too long: a server without a quorum
+    /// cannot elect another and would name the last one for ever.
+    pub(super) fn led_by(&self) -> Option<Server> {
+        let leader = self.leadership().leader?;
+        self.raft.silence().is_some_and(|silence| silence < LEADER_SILENCE_MAX).then_some(leader)
     }
 
     pub(super) fn leadership(&self) -> Leadership {
@@ -134,7 +150,7 @@ impl App {
         let view = self.view().await?;
         let state = &view.state;
         Ok(Health {
-            has_leader: self.leadership().leader.is_some(),
+            has_leader: self.led_by().is_some(),
             applied: state.applied(),
             jobs: state.job_count(),
             replanned: state.to_replan().count(),

@@ -51,7 +51,7 @@ impl App {
         let tries = async {
             let mut leadership = self.raft.leader();
             loop {
-                let Some(leader) = self.leadership().leader else {
+                let Some(leader) = self.led_by() else {
                     changed(&mut leadership).await;
                     continue;
                 };

@@ -129,9 +129,12 @@ impl Members {
             Change::HandOver { to } => self.raft.transfer_leader(to).await,
             change => self.raft.change(change).await,
         };
-        if let Err(error) = done {
-            tracing::warn!(%error, "a change of the members failed: {proposal}");
-            tokio::time::sleep(PAUSE).await;
+        match done {
+            Ok(()) => tracing::info!("done: {proposal}"),
+            Err(error) => {
+                tracing::warn!(%error, "a change of the members failed: {proposal}");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::leader::{Leader, Members};
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
+use dkron_core::execution::HistoryRow;
 use dkron_core::time::Span;
 use dkron_core::voters::{self, Health};
 use dkron_wire::delivery::service::AgentsServer;
@@ -70,16 +71,7 @@ impl Member {
         let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
 
         let founds = matches!(beginning.blank, Blank::Found(_));
-        let options = raft::Options {
-            blank: beginning.blank,
-            founder: beginning.founder,
-            addresses: shared.addresses.clone(),
-            multiplier: config.raft_multiplier,
-            snapshots: SnapshotRule::default(),
-            clock: Arc::new(|| clock::guarded().time),
-            history: rows_sender,
-            history_synced: opened.history.synced(),
-        };
+        let options = raft_options(config, shared, beginning, (rows_sender, opened.history.synced()));
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
@@ -197,7 +189,8 @@ impl Member {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
-        drop((self.raft, self.attendance));
+        // The history ends when nobody holds it any more.
+        drop((self.raft, self.attendance, self.history));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             if tokio::time::timeout(DRAIN, worker).await.is_err() {
                 tracing::warn!("a task took too long and is cut");
@@ -208,6 +201,25 @@ impl Member {
         if tokio::time::timeout(DRAIN, joined).await.is_err() {
             tracing::warn!("the history took too long to close");
         }
+    }
+}
+
+/// Consensus, and where its rows go.
+fn raft_options(
+    config: &Config,
+    shared: &Shared,
+    beginning: Beginning,
+    (history, history_synced): (mpsc::Sender<raft::Turn<HistoryRow>>, watch::Receiver<u64>),
+) -> raft::Options<Ledger> {
+    raft::Options {
+        blank: beginning.blank,
+        founder: beginning.founder,
+        addresses: shared.addresses.clone(),
+        multiplier: config.raft_multiplier,
+        snapshots: SnapshotRule::default(),
+        clock: Arc::new(|| clock::guarded().time),
+        history,
+        history_synced,
     }
 }
 

@@ -40,6 +40,9 @@ pub enum Error {
          empty data directory and take the jobs over with `dkron migrate`"
     )]
     DkronDirectory(PathBuf),
+    /// Another process has the data directory.
+    #[error("{0} is in use by another process: each server needs a data directory of its own")]
+    InUse(PathBuf),
     /// The data directory is of another cluster.
     #[error(
         "{path} belongs to cluster {found} incarnation {}, not to cluster {wanted} incarnation {}",

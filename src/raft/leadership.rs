@@ -62,11 +62,15 @@ pub(crate) async fn watch_leadership<M: Machine>(
 
 /// How long ago a leader last had an answer of a quorum; of another server, how long ago it heard a leader.
 pub(crate) fn silence<M: Machine>(consensus: &Consensus<M>, heard: Option<Instant>) -> Option<Duration> {
-    let leads = consensus.server_metrics().borrow_watched().state == ServerState::Leader;
+    let (leads, alone) = {
+        let metrics = consensus.server_metrics();
+        let metrics = metrics.borrow_watched();
+        // One that is a quorum alone needs no answer, whoever else follows without a vote.
+        let voters = metrics.membership_config.membership().voter_ids().take(2).count();
+        (metrics.state == ServerState::Leader, voters <= 1)
+    };
     let data = consensus.data_metrics();
     let data = data.borrow_watched();
-    // One that is a quorum alone needs no answer.
-    let alone = data.replication.as_ref().is_some_and(|followers| followers.len() <= 1);
     match (leads, alone) {
         (true, true) => Some(Duration::ZERO),
         (true, false) => data.last_quorum_acked.map(|at| at.elapsed()),

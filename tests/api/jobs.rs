@@ -1,7 +1,8 @@
 //! Jobs: stored, replaced, refused, deleted, toggled, paused; parents and children.
 
 use super::{shell, with};
-use crate::node::harness::{Node, eventually};
+use crate::node::harness::Node;
+use crate::rig::patience::eventually;
 use serde_json::{Value, json};
 
 #[test]

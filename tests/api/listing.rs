@@ -62,7 +62,7 @@ fn the_index_answers_with_and_without_slash_and_members_are_counted() {
         assert_eq!(reply.json()["agent"]["name"], "node1");
         assert_eq!(reply.json()["tags"]["server"], "true");
     }
-    let members = crate::node::harness::eventually("the member", || {
+    let members = crate::rig::patience::eventually("the member", || {
         let reply = node.get("/v1/members").expect(200);
         (reply.header("x-total-count") == Some("1")).then(|| reply.json())
     });

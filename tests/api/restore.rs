@@ -2,7 +2,7 @@
 
 use super::{names, shell, with};
 use crate::node::harness::Node;
-use crate::node::http::Reply;
+use crate::rig::http::Reply;
 use serde_json::{Value, json};
 
 const BACKUP: &[u8] = include_bytes!("../data/backup.json");

@@ -1,7 +1,8 @@
 //! Runs: by hand, by schedule, refused, retried, held; what they wrote.
 
 use super::{shell, with};
-use crate::node::harness::{Node, eventually};
+use crate::node::harness::Node;
+use crate::rig::patience::eventually;
 use serde_json::{Value, json};
 use std::fs;
 

@@ -32,6 +32,7 @@ impl Agent {
             node: NodeId(1_000 + number),
             name: format!("agent-{number}").into(),
             journal: JournalId(number),
+            life: 1,
             boot: BootId(1),
             tags: Words::from([("dc".to_owned(), "here".to_owned())]),
             slots: 4,

@@ -1,9 +1,9 @@
 //! One node of the real binary: on a loopback address and in a folder of its own, so that tests run side by
 //! side; killed with everything it started when the test ends.
 
-use super::http::{self, Reply};
-use super::processes::{self, MARK, Process};
-use dkron::clock;
+use crate::rig::http::{self, Reply};
+use crate::rig::patience::{PATIENCE, eventually, within};
+use crate::rig::processes::{self, MARK, Process};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -13,34 +13,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// The longest that anything may take on a machine that is busy with something else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(15);
-
-/// Looks until there is something to see.
-///
-/// # Panics
-/// When there is nothing in [`PATIENCE`].
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} for {what}"))
-}
-
-/// Looks until there is something to see, or the time is up.
-pub(crate) fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = clock::monotonic();
-    loop {
-        if let Some(seen) = look() {
-            return Some(seen);
-        }
-        if start.elapsed() > patience {
-            return None;
-        }
-        std::thread::sleep(LOOK_AGAIN);
-    }
-}
 
 /// A node. Its folder stays when the test fails.
 pub(crate) struct Node {

@@ -3,12 +3,13 @@
 //! `KILL_ROUNDS` and `KILL_SEED` ask for more rounds and for a seed again. The seed settles when the node is killed,
 //! not what the machine does meanwhile.
 
-use super::evidence::{Check, Evidence};
-use super::harness::{Node, PATIENCE, eventually, within};
-use super::http::{self, Reply};
-use super::ledger::Ledger;
-use super::sink;
+use super::harness::Node;
 use super::workload::{self, BY_HAND};
+use crate::rig::evidence::{Check, Evidence};
+use crate::rig::http::{self, Reply};
+use crate::rig::ledger::Ledger;
+use crate::rig::patience::{PATIENCE, eventually, within};
+use crate::rig::sink;
 use dkron::clock;
 use dkron_core::time::{Span, Time};
 use serde_json::Value;
@@ -138,7 +139,7 @@ impl Loop {
         let end = clock::monotonic() + Duration::from_millis(self.dice.below(LIFE_MS));
         if self.is_up_before(end) {
             self.ask_for_a_run();
-            let known = self.evidence.gather(&self.node, &self.jobs);
+            let known = self.evidence.gather(self.node.api(), &self.jobs);
             known.expect("a living node tells what it knows");
         }
         // The kill's moment is the matter of the test, not a wait for something.
@@ -205,7 +206,7 @@ impl Loop {
             }
             (calm_since.is_some() && since.elapsed() > Duration::from_secs(2)).then_some(())
         });
-        self.evidence.gather(&self.node, &self.jobs).expect("a living node");
+        self.evidence.gather(self.node.api(), &self.jobs).expect("a living node");
         until
     }
 
@@ -214,7 +215,7 @@ impl Loop {
         jobs.as_array_mut().expect("a list").retain(|job| job["name"] != BY_HAND);
         let (from, until) = (self.from.to_string(), until.to_string());
         let check = Check { ledger: self.ledger.path(), jobs: &jobs, from: &from, until: &until, late_ms };
-        self.evidence.check(&self.node, &check)
+        self.evidence.check(self.node.folder(), &check)
     }
 
     /// What the checker found, what the jobs wrote and what the API tells, held against one another. Of a job

@@ -1,7 +1,8 @@
 //! Stops and starts: what a node promises to whoever operates it.
 
-use super::harness::{Node, eventually, within};
-use super::processes;
+use super::harness::Node;
+use crate::rig::patience::{eventually, within};
+use crate::rig::processes;
 use serde_json::json;
 use std::fs;
 use std::process::Output;

@@ -1,6 +1,6 @@
 //! The jobs of the kill loop: every way in which a tick comes to run.
 
-use super::ledger::Ledger;
+use crate::rig::ledger::Ledger;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 

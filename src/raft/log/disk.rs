@@ -118,7 +118,9 @@ impl Disk {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
         let file = path.join("db");
         // sled asks once for the lock on its file; whether it is had in the end sled says.
-        lock::wait_until_free(&file).map_err(Error::file(&file, "waiting for the lock"))?;
+        if !lock::wait_until_free(&file).map_err(Error::file(&file, "waiting for the lock"))? {
+            return Err(Error::InUse(path.to_path_buf()));
+        }
         let database = sled::Config::default()
             .path(path)
             .segment_size(SEGMENT_BYTES)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Listens and answers as long as the test process lives; its address.
-pub(super) fn start(ledger: Ledger) -> SocketAddr {
+pub(crate) fn start(ledger: Ledger) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let ledger = Arc::new(ledger);

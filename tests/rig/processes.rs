@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 
 /// The variable that marks all processes of a node.
-pub(super) const MARK: &str = "DKRON_TEST_NODE";
+pub(crate) const MARK: &str = "DKRON_TEST_NODE";
 
 /// A process as `/proc` shows it.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
 }
 
 /// Gone, or waiting for its parent to look.
-pub(super) fn is_gone(pid: i32) -> bool {
+pub(crate) fn is_gone(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
 }
@@ -40,7 +40,7 @@ pub(crate) fn kill(pid: i32) {
 }
 
 /// Sends a signal; a process that is gone is no error.
-pub(super) fn signal(pid: i32, signal: Signal) {
+pub(crate) fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);
     }

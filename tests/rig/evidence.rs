@@ -1,39 +1,40 @@
-//! What a node told over its life, gathered while it forgets: it keeps only the last executions of a job.
+//! What servers told over their lives, gathered while they forget: they keep only the last executions of a job.
 
-use super::harness::Node;
+use super::http;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An execution that has ended, as the API told it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Told {
-    pub(super) job: String,
+pub(crate) struct Told {
+    pub(crate) job: String,
     /// Dkron's id, `<started ns>-<node>`.
-    pub(super) id: String,
-    pub(super) success: bool,
-    pub(super) attempt: u64,
-    pub(super) output: String,
+    pub(crate) id: String,
+    pub(crate) success: bool,
+    pub(crate) attempt: u64,
+    pub(crate) output: String,
 }
 
 /// Executions and skip records of some jobs.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     /// By the execution's own id, which jobs write out; of those that wrote nothing, by Dkron's.
-    pub(super) told: BTreeMap<String, Told>,
+    pub(crate) told: BTreeMap<String, Told>,
     skips: BTreeMap<String, Value>,
-    /// What can never be right, however the node was killed.
-    pub(super) wrong: Vec<String>,
+    /// What can never be right, however they were killed.
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Evidence {
-    /// Asks for all that the node still knows of these jobs. None if it was killed meanwhile or refuses.
-    pub(super) fn gather(&mut self, node: &Node, jobs: &[String]) -> Option<()> {
+    /// Asks a server for all that it still knows of these jobs. None if it was killed meanwhile or refuses.
+    pub(crate) fn gather(&mut self, api: SocketAddr, jobs: &[String]) -> Option<()> {
         for job in jobs {
             let list = |what: &str| -> Option<Vec<Value>> {
-                let reply = node.try_send(&format!("GET /v1/jobs/{job}/{what}"), &[], b"").ok()?;
+                let reply = http::send(api, &format!("GET /v1/jobs/{job}/{what}"), &[], b"").ok()?;
                 (reply.status == 200).then(|| reply.json())?.as_array().cloned()
             };
             self.take_executions(job, &list("executions")?);
@@ -71,10 +72,10 @@ impl Evidence {
         }
     }
 
-    /// Holds a ledger against the definitions and the skip records, with the node's own command.
-    pub(super) fn check(&self, node: &Node, check: &Check<'_>) -> Value {
+    /// Holds a ledger against the definitions and the skip records, with the program's own command; its inputs stay in the folder.
+    pub(crate) fn check(&self, folder: &Path, check: &Check<'_>) -> Value {
         let write = |name: &str, value: &Value| -> PathBuf {
-            let path = node.folder().join(name);
+            let path = folder.join(name);
             fs::write(&path, value.to_string()).expect("a file");
             path
         };
@@ -99,12 +100,12 @@ impl Evidence {
 }
 
 /// What is to be checked.
-pub(super) struct Check<'a> {
-    pub(super) ledger: &'a std::path::Path,
-    pub(super) jobs: &'a Value,
-    pub(super) from: &'a str,
-    pub(super) until: &'a str,
-    pub(super) late_ms: u128,
+pub(crate) struct Check<'a> {
+    pub(crate) ledger: &'a Path,
+    pub(crate) jobs: &'a Value,
+    pub(crate) from: &'a str,
+    pub(crate) until: &'a str,
+    pub(crate) late_ms: u128,
 }
 
 fn is_execution_id(word: &str) -> bool {
