@@ -5,7 +5,7 @@ use crate::executor;
 use crate::raft::Priority;
 use crate::task;
 use dkron_core::command::{Action, Counters, Reply, Scope, Version};
-use dkron_core::ids::{JobSlot, JobUid, RequestId};
+use dkron_core::ids::{JobSlot, RequestId};
 use dkron_core::job::Job;
 use dkron_core::plan::edit::{self, Submission};
 use dkron_core::schedule::ZoneData;
@@ -62,8 +62,8 @@ pub struct Submit {
 const TOGGLE_TRIES: usize = 16;
 
 impl App {
-    /// Stores a job, new or in place of the one of its name. The revision it has now.
-    pub async fn put_job(&self, submit: Submit) -> Result<u32, Error> {
+    /// Stores a job, new or in place of the one of its name. Which edit of it that was.
+    pub async fn put_job(&self, submit: Submit) -> Result<Version, Error> {
         submit.job.validate()?;
         executor::validate(&submit.job.executor, &submit.job.executor_config)
             .map_err(|error| Error::new(Kind::Invalid, error.to_string()))?;
@@ -71,8 +71,11 @@ impl App {
         let submission = submission(submit)?;
         let view = self.view().await?;
         let put = edit::put(&view.state, ZoneData::bundled(), submission, self.now())?;
+        let (new, seen) = (put.uid, put.seen.job);
         match self.propose(Priority::Write, request, Action::Put(put)).await? {
-            Reply::Stored { revision, .. } => Ok(revision),
+            Reply::Stored { revision, created, .. } => {
+                Ok(Version { job: if created { new } else { seen }, revision })
+            }
             _ => Err(Error::new(Kind::Internal, "a stored job was answered by something else")),
         }
     }

@@ -63,6 +63,9 @@ fn a_safe_update_meets_only_its_revision() {
     assert_eq!(update(&tag, "two"), 201);
     assert_eq!(update(&tag, "three"), 412);
     assert_eq!(node.json("/v1/jobs/a")["executor_config"]["command"], "two");
+    node.delete("/v1/jobs/a").expect(200);
+    assert_eq!(update("0", "four"), 201, "0 stands for a job that is not there");
+    assert_eq!(update(&tag, "five"), 412, "its revision is that of another job of this name");
 }
 
 #[test]

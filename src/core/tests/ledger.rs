@@ -658,6 +658,31 @@ fn an_entry_among_twenty_thousand_jobs_touches_only_what_it_is_about() {
     assert_eq!(world.check(), Ok(()));
 }
 
+/// What one commit of a large import costs apply: `cargo test --release -p dkron-core --test ledger import --
+/// --ignored --nocapture` prints it.
+#[test]
+#[ignore = "it measures"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn an_import_of_a_hundred_thousand_jobs_is_measured() {
+    let mut world = World::new();
+    let import = RequestId(1);
+    for part in 0..1_000 {
+        let mut jobs = Vec::new();
+        for number in 0..100 {
+            let definition =
+                job(&format!("job-{}", part * 100 + number), "0 */5 * * * *", Concurrency::Forbid);
+            let submission = submission(&mut world, &definition);
+            let put = edit::put(&world.ledger.state, ZoneData::bundled(), submission, at(1));
+            jobs.push(put.expect("a valid job"));
+        }
+        world.apply(at(1), Action::Stage { import, jobs });
+    }
+    let began = std::time::Instant::now();
+    world.apply(at(2), Action::Commit { import });
+    println!("commit of 100,000 jobs: {:?}", began.elapsed());
+    assert_eq!(world.ledger.state.job_count(), 100_000);
+}
+
 /// Numbers that most often name something that is there.
 fn small() -> impl Strategy<Value = u32> {
     prop_oneof![9 => 0u32..6, 1 => any::<u32>()]

@@ -12,7 +12,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Multipart, OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use dkron_core::command::Scope;
+use dkron_core::command::{Scope, Version};
+use dkron_core::ids::JobUid;
 use std::cmp::Ordering;
 
 /// What `_sort` may say; the first one where it says nothing.
@@ -84,7 +85,7 @@ pub(super) async fn submit(
     let body = body.map_err(unread)?;
     let sent = decode_job(&body)
         .map_err(|error| Problem::bad_request(format!("Unable to parse payload: {error}.")))?;
-    let expected = expected_revision(&headers)?;
+    let expected = expected_version(&headers)?;
     let stored = door
         .app
         .put_job(Submit {
@@ -94,7 +95,7 @@ pub(super) async fn submit(
             request: request_id(&headers),
         })
         .await;
-    let revision = stored.map_err(|error| match error.kind() {
+    let version = stored.map_err(|error| match error.kind() {
         crate::app::Kind::Invalid => Problem::bad_request(format!("Job validation failed: {error}.")),
         _ => error.into(),
     })?;
@@ -103,7 +104,7 @@ pub(super) async fn submit(
     }
     let response = json(StatusCode::CREATED, encode_job(&sent.echo(), query.pretty()));
     let path = format!("{}/{}", uri.path().trim_end_matches('/'), sent.job.name);
-    Ok(tagged(located(response, &path), revision))
+    Ok(tagged(located(response, &path), version))
 }
 
 pub(super) async fn delete(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
@@ -165,16 +166,26 @@ pub(super) async fn restore(State(door): State<Door>, mut form: Multipart) -> An
     Ok(json(StatusCode::OK, encode_restored(lines)))
 }
 
-/// A job's revision as a client names it: the number that `ETag` gave, with or without quotes.
-fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+/// The edit of a job that a client names, as `ETag` gave it, with or without quotes; `0` for no job yet.
+fn expected_version(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
     let Some(value) = headers.get("if-match") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     let refused = || {
         Problem::bad_request(format!(
-            "If-Match: '{text}' is not allowed, allowed is a revision as ETag gives it"
+            "If-Match: '{text}' is not allowed, allowed is a revision as ETag gives it, or 0 for a new job"
         ))
     };
-    text.trim_matches('"').parse().map(Some).map_err(|_| refused())
+    match text.trim_matches('"') {
+        "0" => Ok(Some(Version::default())),
+        text => read_tag(text).map(Some).ok_or_else(refused),
+    }
+}
+
+/// What stands in a tag.
+fn read_tag(text: &str) -> Option<Version> {
+    let (revision, job) = text.split_once('-')?;
+    let job = (job.len() == 32).then(|| u128::from_str_radix(job, 16).ok())??;
+    Some(Version { job: JobUid(job), revision: revision.parse().ok()? })
 }
 
 /// A body that is refused for its size says which one is allowed.
@@ -203,7 +214,7 @@ fn view<'a>(shown: &'a Shown, dependents: &'a [String]) -> JobView<'a> {
 }
 
 fn answer(status: StatusCode, shown: &Shown, pretty: bool) -> Response {
-    tagged(json(status, encode(shown, pretty)), shown.version.revision)
+    tagged(json(status, encode(shown, pretty)), shown.version)
 }
 
 /// A job as it is, as `GET` gives it.
@@ -211,8 +222,9 @@ pub(super) fn encode(shown: &Shown, pretty: bool) -> Vec<u8> {
     encode_job(&view(shown, &names(shown)), pretty)
 }
 
-fn tagged(mut response: Response, revision: u32) -> Response {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+/// The job's uid is in the tag: one that was deleted and created again has the same revisions.
+fn tagged(mut response: Response, version: Version) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", version.revision, version.job)) {
         response.headers_mut().insert(HeaderName::from_static("etag"), tag);
     }
     response

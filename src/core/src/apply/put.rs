@@ -4,6 +4,7 @@ use super::Step;
 use crate::command::{Counters, PutJob, Refusal, Reply, Status, Stretch, Version};
 use crate::execution::SkipReason;
 use crate::ids::{JobSlot, Origin, RequestId};
+use crate::limits;
 use crate::rules::Rules;
 use crate::schedule::Schedule;
 use crate::state::record::{JobRecord, Staged};
@@ -190,6 +191,12 @@ impl Step<'_> {
         let mut staged = self.state().staged(import).map(|staged| staged.jobs.clone()).unwrap_or_default();
         if jobs.is_empty() && staged.is_empty() {
             return Ok(Reply::Done); // a snapshot keeps an import by its jobs
+        }
+        let count = staged.len() + jobs.len();
+        if count > limits::IMPORT_JOBS_MAX {
+            let most = limits::IMPORT_JOBS_MAX;
+            let problem = format!("import: {count} jobs are too many, at most {most} are allowed in one");
+            return Err(Refusal::Invalid(problem.into()));
         }
         staged.extend(jobs.iter().cloned().map(Arc::new));
         self.ledger.state.set_staged(import, Some(Staged { touched_at: self.now, jobs: staged }));

@@ -77,11 +77,11 @@ pub fn instants(state: &State, data: ZoneData, past: &Past, now: Time) -> Result
     }
     let (zones, instant) = (state.zones(data), Span::from_nanos(1));
     let timing = &job.rules.timing;
-    let (count, _) = timing.stretch(from - instant, to - instant, job.anchor, &zones);
+    let (count, _) = timing.stretch(from - instant, to - instant, job.anchor, zones);
     if count > limits::BACKFILL_MAX as u64 {
         return Err(BackfillError::TooMany { job: job.name.clone(), count, from, to });
     }
-    let next = |after: Time| timing.next_ignoring_disabled(after, job.anchor, &zones);
+    let next = |after: Time| timing.next_ignoring_disabled(after, job.anchor, zones);
     let first = next(from - instant);
     Ok(std::iter::successors(first, |tick| next(*tick)).take_while(|tick| *tick < to).collect())
 }

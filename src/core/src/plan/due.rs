@@ -50,7 +50,7 @@ pub(super) fn decide(state: &State, slot: JobSlot, reach: Reach, pending: &mut P
 /// The next due time of a job whose stored one cannot be followed: strictly after its cursor and what was held.
 pub(super) fn refile(state: &State, slot: JobSlot, data: ZoneData) -> Option<Decision> {
     let job = state.job(slot)?;
-    let next = job.rules.timing.next(job.cursor, job.anchor, &state.zones(data));
+    let next = job.rules.timing.next(job.cursor, job.anchor, state.zones(data));
     Some(Decision {
         job: slot,
         generation: job.generation,
@@ -140,7 +140,7 @@ impl Round<'_> {
     /// Passes over the ticks in `[due, until]`, of which `due` is one.
     fn skip(&mut self, due: Time, until: Time, reason: SkipReason) {
         let timing = &self.job.rules.timing;
-        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, &self.zones);
+        let (count, last) = timing.stretch(due - INSTANT, until, self.job.anchor, self.zones);
         let last = last.unwrap_or(due).max(due);
         let next = self.next(last);
         self.push(DecisionKind::Skip { from: due, to: last, count: count.max(1), reason }, next);
@@ -158,12 +158,12 @@ impl Round<'_> {
     }
 
     fn next(&self, after: Time) -> Option<Time> {
-        self.job.rules.timing.next(after, self.job.anchor, &self.zones)
+        self.job.rules.timing.next(after, self.job.anchor, self.zones)
     }
 
     /// The last tick in `[due, until]`.
     fn last(&self, due: Time, until: Time) -> Option<Time> {
-        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, &self.zones);
+        let (_, last) = self.job.rules.timing.stretch(due - INSTANT, until, self.job.anchor, self.zones);
         Some(last.unwrap_or(due).max(due))
     }
 }

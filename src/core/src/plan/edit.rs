@@ -41,7 +41,7 @@ pub fn put(state: &State, data: ZoneData, submission: Submission, now: Time) -> 
             let reach = Reach { data, now, budget: usize::MAX, spread: rules.timing.disabled };
             due = due::decide(state, slot, reach, &mut Pending::default());
         }
-        passed = passed_over(&zones, old, &due, now);
+        passed = passed_over(zones, old, &due, now);
     }
     let anchor = match found {
         Some((_, old)) if rules.timing.keeps_phase_of(&old.rules.timing) => old.anchor,
@@ -52,7 +52,7 @@ pub fn put(state: &State, data: ZoneData, submission: Submission, now: Time) -> 
         epoch: state.epoch(),
         seen: submission.expected.or(found.map(|(_, old)| old.version())).unwrap_or_default(),
         strict: submission.expected.is_some(),
-        next_due: rules.timing.next(now, anchor, &zones),
+        next_due: rules.timing.next(now, anchor, zones),
         job: submission.job,
         definition: submission.definition,
         uid: submission.uid,
@@ -63,7 +63,7 @@ pub fn put(state: &State, data: ZoneData, submission: Submission, now: Time) -> 
 }
 
 /// The ticks of the old timing that neither were decided nor will be by `due`.
-fn passed_over(zones: &Zones, old: &JobRecord, due: &[Decision], now: Time) -> Option<Stretch> {
+fn passed_over(zones: Zones, old: &JobRecord, due: &[Decision], now: Time) -> Option<Stretch> {
     let decided = due.iter().map(|decision| decision.kind.last()).max().unwrap_or(old.cursor);
     let after = decided.max(old.cursor);
     let mut timing = old.rules.timing.clone();

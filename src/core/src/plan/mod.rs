@@ -374,7 +374,7 @@ impl Planner {
             let busy = [subject, Subject::Tick(slot), Subject::Replan(slot)];
             let look = match busy.iter().any(|subject| self.proposed.contains(subject)) {
                 true => Look::Waits,
-                false => rezone::look(state, slot, &zones, now),
+                false => rezone::look(state, slot, zones, now),
             };
             match look {
                 Look::Stands => {}

@@ -81,7 +81,7 @@ impl Walk {
 
 /// Whether a job's next due time is still right, strictly after its cursor and now. Ticks of a held job that
 /// nobody has decided stay above its cursor: the release passes over them.
-pub(super) fn look(state: &State, slot: JobSlot, zones: &Zones, now: Time) -> Look {
+pub(super) fn look(state: &State, slot: JobSlot, zones: Zones, now: Time) -> Look {
     let Some(job) = state.job(slot).filter(|job| !job.needs_replan()) else { return Look::Stands };
     let timing = &job.rules.timing;
     if timing.disabled || !timing.schedule.as_ref().is_some_and(|schedule| schedule.follows_zone()) {

@@ -65,9 +65,3 @@ impl From<&Zone> for Zones {
         Zones::new(*default, ZoneData::bundled())
     }
 }
-
-impl From<&Zones> for Zones {
-    fn from(zones: &Zones) -> Zones {
-        *zones
-    }
-}

@@ -236,7 +236,7 @@ fn edit_refilings(batch: &mut Batch, edit: impl Fn(&mut Decision)) {
         let Action::Decide(decisions) = &mut command.action else { continue };
         let refilings =
             decisions.iter_mut().filter(|decision| matches!(decision.kind, DecisionKind::Refile { .. }));
-        refilings.for_each(|decision| edit(decision));
+        refilings.for_each(&edit);
     }
 }
 

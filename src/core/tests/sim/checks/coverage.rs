@@ -47,17 +47,17 @@ impl Checks {
         self.counted.skipped += skipped;
         let all = candidates(change);
         let problems: Vec<String> =
-            all.iter().filter_map(|zones| stretch_problem(change, before, after, zones)).collect();
+            all.iter().filter_map(|zones| stretch_problem(change, before, after, *zones)).collect();
         self.check(3, problems.len() < all.len(), || problems.into_iter().next().unwrap_or_default());
     }
 
     /// The stored next due time is the first after the cursor, or known to be computed anew.
     fn check_next_due(&mut self, change: &Change<'_>, job: &JobRecord) {
-        let fits = |zones: &Zones| {
+        let fits = |zones: Zones| {
             let next = job.rules.timing.next(job.cursor, job.anchor, zones);
             next.unwrap_or(Time::NEVER) == job.next_due
         };
-        let fits = job.needs_replan() || candidates(change).iter().any(fits);
+        let fits = job.needs_replan() || candidates(change).into_iter().any(fits);
         self.check(3, fits, || {
             format!(
                 "entry {}: {} is next due at {}, which is not what its schedule says after {}: {:?}",
@@ -73,7 +73,7 @@ impl Checks {
         self.check(3, !pending, || "jobs are still to be filed by the newest zone data".to_owned());
         let zones = state.zones(newest_zone_data());
         for (_, job) in state.jobs_by_name(None).filter(|(_, job)| !job.needs_replan()) {
-            let next = job.rules.timing.next(job.cursor, job.anchor, &zones).unwrap_or(Time::NEVER);
+            let next = job.rules.timing.next(job.cursor, job.anchor, zones).unwrap_or(Time::NEVER);
             self.check(3, next == job.next_due, || {
                 format!("{} is next due at {}, but by the newest zone data at {next}", job.name, job.next_due)
             });
@@ -99,7 +99,7 @@ fn stretch_problem(
     change: &Change<'_>,
     before: &JobRecord,
     after: &JobRecord,
-    zones: &Zones,
+    zones: Zones,
 ) -> Option<String> {
     let due = instants(before, after.cursor, zones);
     let started = started_in(change, before);
@@ -145,7 +145,7 @@ fn count_problem(change: &Change<'_>, skip: &Skipped, due: &[Time]) -> Option<St
 
 /// The instants above a job's cursor, up to and with `until`: the stored next due time, whatever it was computed
 /// by, then what the schedule says after it. A job that is filed anew has those that its schedule says.
-fn instants(job: &JobRecord, until: Time, zones: &Zones) -> Vec<Time> {
+fn instants(job: &JobRecord, until: Time, zones: Zones) -> Vec<Time> {
     let mut found = Vec::new();
     let mut last = job.cursor;
     if !job.needs_replan() && job.next_due <= until {

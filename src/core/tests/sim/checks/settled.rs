@@ -52,7 +52,7 @@ impl World {
         }
         self.checks.check_filed();
         for (_, job) in state.jobs_by_name(None).filter(|(_, job)| !job.held) {
-            let next = job.rules.timing.next(job.cursor, job.anchor, &state.zones(newest_zone_data()));
+            let next = job.rules.timing.next(job.cursor, job.anchor, state.zones(newest_zone_data()));
             let late = next.filter(|next| *next + job.jitter(*next) + PROMPT < self.now);
             self.checks.check(3, late.is_none(), || {
                 format!(
