@@ -6,6 +6,7 @@ use dkron_core::delivery::ToAgent;
 use dkron_core::execution::Verdict;
 use dkron_core::ids::JournalId;
 use dkron_core::limits;
+use dkron_core::node::Registration;
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
@@ -248,7 +249,9 @@ async fn ids_are_kept_and_the_cluster_is_remembered() {
     let first = node.agent.registration.clone();
     node.agent.stop().await.expect("the agent stops");
     let node = Node::start(&data, 4).await;
-    assert_eq!(node.agent.registration, first);
+    let second = node.agent.registration.clone();
+    assert!(second.life > first.life, "each start is counted");
+    assert_eq!(Registration { life: first.life, ..second }, first);
     assert!(node.agent.stamp.borrow().is_some());
     node.agent.stop().await.expect("the agent stops");
 }
