@@ -1,14 +1,14 @@
 //! A leader goes, another one comes; one that was away comes back and disturbs nobody.
 
-use super::{Cluster, Error, Priority, command, within};
+use super::{CALM, Cluster, Error, Priority, command, until, within};
 use crate::task::spawn;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Several election timeouts.
-const QUIET: Duration = Duration::from_secs(4);
+/// Several election timeouts of a calm cluster.
+const QUIET: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_leader_has_everything_that_the_old_one_acknowledged() {
@@ -32,12 +32,8 @@ async fn a_new_leader_has_everything_that_the_old_one_acknowledged() {
             })
         });
         let writers: Vec<_> = writers.collect();
-        let enough = async {
-            while acknowledged.lock().expect("no panic").range(round << 64..).count() < 100 {
-                tokio::task::yield_now().await;
-            }
-        };
-        within("some writes", enough).await;
+        let some = || acknowledged.lock().expect("no panic").range(round << 64..).count() >= 100;
+        until("some writes", some).await;
         cluster.stop(leader).await;
         done.store(true, Ordering::SeqCst);
         for writer in writers {
@@ -59,31 +55,22 @@ async fn a_new_leader_has_everything_that_the_old_one_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_cut_off_comes_back_without_an_election() {
-    let cluster = Cluster::formed(3).await;
+    let cluster = Cluster::formed_at(3, CALM).await;
     cluster.write(0..10).await;
     let leader = cluster.leader().await;
     let term = cluster.raft(leader).leader().borrow().leading.expect("it leads").term;
     let away = cluster.other(leader);
     cluster.cut(away, true);
     // Long enough for many elections, if it began any.
-    let quiet = async {
-        while cluster.raft(away).silence().is_none_or(|silence| silence < QUIET) {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the silence", quiet).await;
+    let silence = || cluster.raft(away).silence();
+    until("the silence", || silence().is_some_and(|silence| silence >= QUIET)).await;
     let last = cluster.write(10..20).await;
     cluster.cut(away, false);
     cluster.view_at(away, last).await;
     let shown = cluster.raft(leader).leader().borrow().clone();
     assert_eq!(shown.leading.expect("it still leads").term, term);
-    assert!(cluster.raft(leader).silence().expect("it leads") < Duration::from_secs(5));
-    let heard = async {
-        while cluster.raft(away).silence().is_none_or(|silence| silence >= QUIET) {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("a heartbeat", heard).await;
+    assert!(cluster.raft(leader).silence().expect("it leads") < QUIET);
+    until("a heartbeat", || silence().is_some_and(|silence| silence < QUIET)).await;
     cluster.agree(last).await;
 }
 
@@ -114,7 +101,7 @@ async fn a_leader_that_is_cut_off_confirms_nothing_and_the_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_keeps_its_followers_while_their_disks_do_not_answer() {
-    let cluster = Cluster::formed(3).await;
+    let cluster = Cluster::formed_at(3, CALM).await;
     cluster.write(0..10).await;
     let leader = cluster.leader().await;
     let term = cluster.raft(leader).leader().borrow().leading.expect("it leads").term;

@@ -26,6 +26,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 
 /// Slower than by default: other tests run beside these, and a lost heartbeat is not what they are about.
 const MULTIPLIER: u32 = 3;
+/// For tests that fail if there is an election too many.
+pub(super) const CALM: u32 = 10;
 /// No test waits longer for anything: the box may be busy.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 pub(super) const STAMP: Stamp = Stamp { cluster: ClusterId(0xc1), incarnation: Incarnation(1) };
@@ -36,6 +38,17 @@ static ROOM: Semaphore = Semaphore::const_new(1);
 /// Waits, but not for ever.
 pub(super) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| panic!("{what} took too long"))
+}
+
+/// Looks until something is so that nobody announces.
+pub(super) async fn until(what: &str, so: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    within(what, async {
+        while !so() {
+            looks.tick().await;
+        }
+    })
+    .await;
 }
 
 /// One server, running or not.
@@ -81,6 +94,7 @@ pub(super) struct Cluster {
     /// From whom, to whom.
     gates: BTreeMap<(usize, usize), Gate>,
     snapshots: SnapshotRule,
+    multiplier: u32,
     members: BTreeMap<NodeId, Peer>,
     _room: SemaphorePermit<'static>,
 }
@@ -108,7 +122,14 @@ impl Cluster {
         let members = sites.iter().enumerate().take(members).map(nowhere).collect();
         let snapshots =
             SnapshotRule { bytes: u64::MAX, entries: u64::MAX, every: Duration::from_secs(3_600) };
-        let mut cluster = Cluster { sites, gates: BTreeMap::new(), snapshots, members, _room: room };
+        let mut cluster = Cluster {
+            sites,
+            gates: BTreeMap::new(),
+            snapshots,
+            multiplier: MULTIPLIER,
+            members,
+            _room: room,
+        };
         cluster.build_gates().await;
         cluster
     }
@@ -129,7 +150,13 @@ impl Cluster {
 
     /// All of the first set, started together.
     pub(super) async fn formed(size: usize) -> Cluster {
+        Cluster::formed_at(size, MULTIPLIER).await
+    }
+
+    /// The same at another pace.
+    pub(super) async fn formed_at(size: usize, multiplier: u32) -> Cluster {
         let mut cluster = Cluster::new(size, size).await;
+        cluster.multiplier = multiplier;
         for number in 0..size {
             cluster.start(number).await;
         }
@@ -167,8 +194,8 @@ impl Cluster {
             false => Blank::Wait,
         };
         let addresses = site.addresses.subscribe();
-        let snapshots = self.snapshots;
-        let options = Options { blank, addresses, snapshots, multiplier: MULTIPLIER, ..options };
+        let (snapshots, multiplier) = (self.snapshots, self.multiplier);
+        let options = Options { blank, addresses, snapshots, multiplier, ..options };
         let raft = within("a start", Raft::start(ground, options)).await.expect("started");
         assert!(cell.set(raft.clone()).is_ok(), "started once");
         self.sites[number].running = Some(Running { raft, address, serving, stop });
@@ -203,7 +230,7 @@ impl Cluster {
         }
     }
 
-    fn running(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn running(&self) -> impl Iterator<Item = usize> {
         (0..self.sites.len()).filter(|number| self.sites[*number].running.is_some())
     }
 
@@ -233,12 +260,11 @@ impl Cluster {
         last
     }
 
-    /// Writes many at once through this one, which leads; the index of the last entry.
-    pub(super) async fn write_many(&self, leader: usize, requests: std::ops::Range<u128>) -> u64 {
-        let raft = self.raft(leader);
-        let proposals = requests.map(|request| raft.commit(Priority::Write, command(request)));
-        let committed = within("many writes", futures::future::try_join_all(proposals)).await;
-        committed.expect("committed").iter().map(|committed| committed.index).max().unwrap_or(0)
+    /// Writes many at once, as above; the index of the last entry.
+    pub(super) async fn write_many(&self, requests: std::ops::Range<u128>) -> u64 {
+        let writes = requests.map(|request| self.write_one(request));
+        let indexes = within("many writes", futures::future::join_all(writes)).await;
+        indexes.into_iter().max().unwrap_or(0)
     }
 
     async fn write_one(&self, request: u128) -> u64 {

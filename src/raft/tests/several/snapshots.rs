@@ -10,15 +10,20 @@ use openraft::async_runtime::WatchReceiver;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
-/// Writes and takes snapshots until the log that a server which saw nothing would need is purged.
-async fn purge(cluster: &Cluster, leader: usize, first: u128, writes: u128) -> u64 {
-    let raft = cluster.raft(leader);
+/// Writes and takes snapshots until nobody who runs has the log that a server which saw nothing would need.
+async fn purge(cluster: &Cluster, first: u128, writes: u128) -> u64 {
     let half = writes / 2;
-    cluster.write_many(leader, first..first + half).await;
-    let purged = raft.snapshot().await.expect("a snapshot");
-    let last = cluster.write_many(leader, first + half..first + writes).await;
-    raft.snapshot().await.expect("a snapshot");
-    within("the purge", until_purged(raft, purged)).await;
+    let middle = cluster.write_many(first..first + half).await;
+    for number in cluster.running() {
+        cluster.view_at(number, middle).await;
+        cluster.raft(number).snapshot().await.expect("a snapshot");
+    }
+    let last = cluster.write_many(first + half..first + writes).await;
+    for number in cluster.running() {
+        cluster.view_at(number, last).await;
+        cluster.raft(number).snapshot().await.expect("a snapshot");
+        within("the purge", until_purged(cluster.raft(number), Some(middle))).await;
+    }
     last
 }
 
@@ -41,7 +46,7 @@ async fn a_server_behind_the_purged_log_gets_a_snapshot_and_the_log_after_it() {
     let leader = cluster.leader().await;
     let away = cluster.other(leader);
     cluster.stop(away).await;
-    purge(&cluster, leader, 1_000, 2_000).await;
+    purge(&cluster, 1_000, 2_000).await;
     let last = cluster.write(5_000..5_010).await;
     cluster.start(away).await;
     cluster.agree(last).await;
@@ -61,18 +66,22 @@ async fn a_transfer_that_breaks_goes_on_where_it_was() {
     let leader = cluster.leader().await;
     let away = cluster.other(leader);
     cluster.stop(away).await;
-    let last = purge(&cluster, leader, 1_000, 60_000).await;
+    let last = purge(&cluster, 1_000, 60_000).await;
     let newest = cluster.raft(leader).inner.consensus.get_snapshot().await.expect("it runs");
     let size = std::fs::metadata(newest.expect("a snapshot").snapshot.path()).expect("a file").len();
     assert!(size > 1_000_000, "{size}");
-    let gate = cluster.gate(leader, away);
-    let before = gate.passed();
-    gate.break_after(size as i64 * 2 / 3);
+    // Whoever leads by then sends it.
+    let senders: Vec<usize> = cluster.running().collect();
+    let passed = |cluster: &Cluster| -> u64 {
+        senders.iter().map(|number| cluster.gate(*number, away).passed()).sum()
+    };
+    let before = passed(&cluster);
+    senders.iter().for_each(|number| cluster.gate(*number, away).break_after(size as i64 * 2 / 3));
     cluster.start(away).await;
     cluster.agree(last).await;
-    let gate = cluster.gate(leader, away);
-    assert!(gate.broke(), "the connection broke on the way");
-    let passed = gate.passed() - before;
+    let broke = |number: &usize| cluster.gate(*number, away).broke();
+    assert!(senders.iter().any(broke), "the connection broke on the way");
+    let passed = passed(&cluster) - before;
     assert!(passed < size * 3 / 2, "{passed} bytes for {size}: the transfer began anew");
     let left = snapshots(cluster.sites[away].folder.path());
     assert!(left.iter().all(|path| path.extension().is_some_and(|ending| ending == "snapshot")), "{left:?}");
