@@ -295,8 +295,9 @@ pub struct PutJob {
     /// between this and the entry's time is due under the new definition, so that edits, however many, never
     /// take away a tick.
     pub at: Time,
-    /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that the due times hold for.
-    pub epoch: u32,
+    /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that the due times hold for; none if they
+    /// were computed by zone data that the state does not know of yet.
+    pub epoch: Option<u32>,
     /// What the proposer saw under this name.
     pub seen: Version,
     /// Whether anything but `seen` refuses the write (a client's safe update).

@@ -76,7 +76,7 @@ impl Step<'_> {
     /// Whether the due times that come with a job can be used: not those computed by a clock that is ahead of
     /// the entry's (ticks between the two would be lost), nor those for other zone data.
     fn holds(&self, put: &PutJob) -> bool {
-        put.at <= self.now && put.epoch == self.state().epoch()
+        put.at <= self.now && put.epoch == Some(self.state().epoch())
     }
 
     /// The first tick as the proposer computed it, if that can be used.

@@ -49,7 +49,7 @@ pub fn put(state: &State, data: ZoneData, submission: Submission, now: Time) -> 
     };
     Ok(PutJob {
         at: now,
-        epoch: state.epoch(),
+        epoch: state.epoch_of(data),
         seen: submission.expected.or(found.map(|(_, old)| old.version())).unwrap_or_default(),
         strict: submission.expected.is_some(),
         next_due: rules.timing.next(now, anchor, zones),

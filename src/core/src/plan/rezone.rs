@@ -12,6 +12,10 @@ use crate::state::State;
 use crate::time::{Span, Time};
 use std::collections::BTreeSet;
 
+/// When jobs that were due are looked at again. No divisor of a second: one that is due each second would be due
+/// whenever it is looked at.
+const AGAIN: Span = Span::from_millis(130);
+
 /// One walk over all jobs.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -55,7 +59,7 @@ impl Walk {
     /// This job must be looked at again, in a while.
     pub(super) fn leave(&mut self, slot: JobSlot, now: Time) {
         if self.left.is_empty() {
-            self.left_at = now + limits::PLACE_AGAIN;
+            self.left_at = now + AGAIN;
         }
         self.left.insert(slot);
     }

@@ -51,6 +51,12 @@ impl State {
         self.cluster.as_ref().map_or(0, |cluster| cluster.filing.epoch)
     }
 
+    /// The epoch of due times that are computed by these data; none if the leader has not told of them.
+    pub fn epoch_of(&self, data: ZoneData) -> Option<u32> {
+        let filing = &self.cluster.as_ref()?.filing;
+        (*filing.by == *data.version()).then_some(filing.epoch)
+    }
+
     /// How many slots for jobs there are, used or not.
     pub fn slots(&self) -> u32 {
         self.jobs.len() as u32

@@ -170,8 +170,8 @@ pub struct PutJob {
     pub at: i64,
     #[prost(bytes = "bytes", tag = "10")]
     pub seen_job: ::prost::bytes::Bytes,
-    #[prost(uint32, tag = "11")]
-    pub epoch: u32,
+    #[prost(uint32, optional, tag = "11")]
+    pub epoch: ::core::option::Option<u32>,
 }
 /// Some ticks in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -225,7 +225,7 @@ pub(crate) fn stretch() -> impl Strategy<Value = Stretch> {
 }
 
 pub(crate) fn put() -> BoxedStrategy<PutJob> {
-    let seen = (small(), any::<bool>(), option::of(stretch()), wide(), time(), small());
+    let seen = (small(), any::<bool>(), option::of(stretch()), wide(), time(), option::of(small()));
     (job(), wide(), seen, option::of(time()), vec(decision(), 0..4), option::of(counters()))
         .prop_map(|(job, uid, (revision, strict, passed, seen, at, epoch), next_due, due, counters)| PutJob {
             definition: definition::encode(&job).into(),

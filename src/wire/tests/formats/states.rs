@@ -26,7 +26,7 @@ fn ledger() -> Ledger {
             job: Arc::new(job),
             uid: JobUid(number),
             at: NOW,
-            epoch: 0,
+            epoch: Some(0),
             seen: Version::default(),
             strict: false,
             next_due: Some(NOW + Span::from_seconds(60)),

@@ -135,7 +135,7 @@ pub(crate) fn put() -> PutJob {
         definition: definition::encode(&job()).into(),
         uid: JobUid(0xd4),
         at: NOW + Span::from_nanos(5),
-        epoch: 2,
+        epoch: Some(2),
         seen: Version { job: JobUid(0xd4), revision: 4 },
         strict: true,
         next_due: Some(NOW),

@@ -163,7 +163,11 @@ fn edits_and_more(change: &Change<'_>) -> bool {
 
 fn items(change: &Change<'_>, action: &Action) -> usize {
     match action {
-        Action::Decide(items) => items.len(),
+        // What waits for a node may have to give way.
+        Action::Decide(items) => {
+            let waiting = |slot| change.before.occurrences_of(slot).count();
+            items.iter().map(|decision| 1 + waiting(decision.job)).sum()
+        }
         Action::Assign(items) => items.len(),
         Action::Report(items) => items.len(),
         Action::GiveUp(items) => items.len(),
