@@ -76,13 +76,14 @@ async fn a_transfer_that_breaks_goes_on_where_it_was() {
         senders.iter().map(|number| cluster.gate(*number, away).passed()).sum()
     };
     let before = passed(&cluster);
-    senders.iter().for_each(|number| cluster.gate(*number, away).break_after(size as i64 * 2 / 3));
+    senders.iter().for_each(|number| cluster.gate(*number, away).break_after(size as i64 * 9 / 10));
     cluster.start(away).await;
     cluster.agree(last).await;
     let broke = |number: &usize| cluster.gate(*number, away).broke();
     assert!(senders.iter().any(broke), "the connection broke on the way");
     let passed = passed(&cluster) - before;
-    assert!(passed < size * 3 / 2, "{passed} bytes for {size}: the transfer began anew");
+    // What was on its way when the connection broke passed for nothing: some buffers full, never all of it.
+    assert!(passed < size * 7 / 4, "{passed} bytes for {size}: the transfer began anew");
     let left = snapshots(cluster.sites[away].folder.path());
     assert!(left.iter().all(|path| path.extension().is_some_and(|ending| ending == "snapshot")), "{left:?}");
 }
