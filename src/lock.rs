@@ -12,15 +12,21 @@ use std::time::Duration;
 const TRIES: usize = 400;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Takes the lock for the life of the file; false if somebody else has it and keeps it. Blocks.
-pub fn take(file: &File) -> io::Result<bool> {
+/// Tries until somebody else has no lock any more, or keeps it; what the last try brought. Blocks.
+pub fn patiently<T>(mut attempt: impl FnMut() -> T, is_held: impl Fn(&T) -> bool) -> T {
     for _ in 0..TRIES {
-        if try_take(file)? {
-            return Ok(true);
+        let outcome = attempt();
+        if !is_held(&outcome) {
+            return outcome;
         }
         std::thread::sleep(PAUSE);
     }
-    try_take(file)
+    attempt()
+}
+
+/// Takes the lock for the life of the file; false if somebody else has it and keeps it. Blocks.
+pub fn take(file: &File) -> io::Result<bool> {
+    patiently(|| try_take(file), |taken| matches!(taken, Ok(false)))
 }
 
 /// Takes the lock for the life of the file; false if somebody else has it now.
@@ -33,6 +39,8 @@ pub fn try_take(file: &File) -> io::Result<bool> {
 }
 
 /// Waits until nobody has the lock of this file; false if somebody keeps it. Blocks.
+///
+/// It has the lock for a moment itself, which a child may take with it: no promise to who asks only once.
 pub fn wait_until_free(path: &Path) -> io::Result<bool> {
     match File::open(path) {
         Ok(file) => take(&file),

@@ -117,17 +117,16 @@ impl Disk {
     ) -> Result<(Disk, DiskThread), Error> {
         std::fs::create_dir_all(path).map_err(Error::file(path, "creating the folder"))?;
         let file = path.join("db");
-        // sled asks once for the lock on its file; whether it is had in the end sled says.
-        if !lock::wait_until_free(&file).map_err(Error::file(&file, "waiting for the lock"))? {
-            return Err(Error::InUse(path.to_path_buf()));
-        }
-        let database = sled::Config::default()
+        let config = sled::Config::default()
             .path(path)
             .segment_size(SEGMENT_BYTES)
             .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .open()
-            .map_err(Error::database(path))?;
+            .flush_every_ms(None);
+        let opened = lock::patiently(|| config.open(), is_held);
+        if is_held(&opened) {
+            return Err(Error::InUse(path.to_path_buf()));
+        }
+        let database = opened.map_err(Error::database(path))?;
         let second = File::options().write(true).open(&file).map_err(Error::file(&file, "opening"))?;
         second.sync_all().map_err(Error::file(&file, "syncing"))?;
         sync_folder(path)?;
@@ -209,6 +208,11 @@ impl Disk {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether somebody else has the lock on sled's file, for which sled asks once: it says so in words only.
+fn is_held(opened: &sled::Result<sled::Db>) -> bool {
+    matches!(opened, Err(sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
 }
 
 /// Forces a folder's list of names to the disk.

@@ -1,11 +1,13 @@
 //! What a directory remembers before its server belongs to a cluster.
 
 use super::{Tally, options, until_free};
+use crate::raft::log::disk::Disk;
 use crate::raft::{Error, Raft, open};
 use dkron_core::bootstrap::Promise;
 use dkron_core::command::Founding;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use std::collections::BTreeSet;
+use std::fs::File;
 
 fn promise(set: BTreeSet<NodeId>) -> Promise {
     let founder = Founding {
@@ -61,4 +63,23 @@ async fn a_promise_is_taken_back_and_without_a_cluster_nothing_starts() {
     let refused = Raft::start(ground, options).await.err();
     assert!(matches!(refused, Some(Error::NoCluster)), "{refused:?}");
     until_free(|| open(folder.path(), None)).await.expect("a refused start lets go of the directory");
+}
+
+#[test]
+fn a_log_that_somebody_has_locked_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (disk, thread) = Disk::open(folder.path()).expect("opened");
+    let end = disk.end(thread);
+    drop(disk);
+    end.close();
+    let holder = File::open(folder.path().join("db")).expect("sled's file");
+    assert!(crate::lock::take(&holder).expect("asked"), "it was closed");
+    let began = crate::clock::monotonic();
+    assert!(matches!(Disk::open(folder.path()), Err(Error::InUse(_))), "somebody keeps it");
+    assert!(began.elapsed() > std::time::Duration::from_secs(1), "it was not waited for");
+    drop(holder);
+    let (disk, thread) = Disk::open(folder.path()).expect("it was let go");
+    let end = disk.end(thread);
+    drop(disk);
+    end.close();
 }
