@@ -125,9 +125,19 @@ impl JournalFile {
         &mut self.progress
     }
 
+    /// The number of the last step that was handed over.
+    pub(super) fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// All steps up to this one are durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.progress.borrow().durable
+    }
+
     /// Whether so many steps wait for the disk that another might not find room.
     pub(super) fn is_crowded(&self) -> bool {
-        self.step.saturating_sub(self.progress.borrow().durable) >= CROWD
+        self.step.saturating_sub(self.durable()) >= CROWD
     }
 
     fn order(&self, order: Order) {

@@ -1,7 +1,8 @@
 //! What the servers are to be told: in order, in batches, again until it is settled.
 //!
 //! Nothing here must be kept: the journal knows what is owed, and a scan of it fills a queue that overflowed or a
-//! connection that is new. Before an outcome goes its output, as far as that has not gone on this connection.
+//! connection that is new. What a scan finds is in memory and perhaps not yet on the disk: it joins the queue like
+//! every report, when it is durable. Before an outcome goes its output, as far as that has not gone on this connection.
 
 use super::folder::Folder;
 use crate::clock;
@@ -33,6 +34,8 @@ pub(super) struct Offer {
     pieces: VecDeque<FromAgent>,
     /// Where the scan of the journal has come to; none if there is none.
     scan: Option<Option<ExecutionId>>,
+    /// The journal's step at the scan's last piece: it goes on when that is durable.
+    scanned_at: u64,
     linger_until: Option<Instant>,
     again_at: Instant,
     /// How many bytes of an execution's output have gone, without a gap, on this connection.
@@ -47,6 +50,7 @@ impl Offer {
             queue: VecDeque::new(),
             pieces: VecDeque::new(),
             scan: None,
+            scanned_at: 0,
             linger_until: None,
             again_at: clock::monotonic(),
             sent: BTreeMap::new(),
@@ -106,20 +110,20 @@ impl Offer {
         self.sent.remove(&id);
     }
 
-    /// When there is something to send; none if there is nothing.
-    pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
+    /// When there is something to send or to scan; none if there is nothing.
+    pub(super) fn ready_at(&self, now: Instant, durable: u64) -> Option<Instant> {
         if !self.connected {
             return None;
         }
-        if !self.pieces.is_empty() || self.scan.is_some() || self.queue.len() >= BATCH_MAX {
+        let scans = self.scan.is_some() && self.scanned_at <= durable;
+        if !self.pieces.is_empty() || scans || self.queue.len() >= BATCH_MAX {
             return Some(now);
         }
         Some(if self.queue.is_empty() { self.again_at } else { self.linger_until.unwrap_or(now) })
     }
 
     /// The next message, if there is one.
-    pub(super) async fn next(&mut self, journal: &Journal) -> Option<FromAgent> {
-        self.fill(journal);
+    pub(super) async fn next(&mut self) -> Option<FromAgent> {
         if self.pieces.is_empty() {
             self.stage_output().await;
         }
@@ -134,8 +138,9 @@ impl Offer {
         (!told.is_empty()).then_some(FromAgent::Reports(told))
     }
 
-    /// Goes on with a scan, or begins one when it is time to tell again what is unsettled.
-    fn fill(&mut self, journal: &Journal) {
+    /// Goes on with a scan, or begins one when it is time to tell again what is unsettled: what is to be queued
+    /// once the journal's present step is durable.
+    pub(super) fn scan(&mut self, journal: &Journal, step: u64, durable: u64) -> Vec<(ExecutionId, Report)> {
         let now = clock::monotonic();
         if now >= self.again_at {
             self.again_at = now + AGAIN;
@@ -143,10 +148,12 @@ impl Offer {
                 self.scan = Some(None);
             }
         }
-        let Some(cursor) = self.scan.filter(|_| self.queue.len() < BATCH_MAX) else { return };
+        let goes_on = self.scanned_at <= durable && self.queue.len() < BATCH_MAX;
+        let Some(cursor) = self.scan.filter(|_| goes_on) else { return Vec::new() };
         let standing = journal.standing(cursor, BATCH_MAX);
         self.scan = (standing.len() == BATCH_MAX).then(|| standing.last().map(|(id, _)| *id));
-        self.queue.extend(standing);
+        self.scanned_at = step;
+        standing
     }
 
     /// How many bytes of output the report's execution kept, if they have not all gone.

@@ -86,7 +86,7 @@ impl Run {
     async fn next(&mut self) -> Happened {
         let takes = self.pending.len() < PENDING_MAX && !self.file.is_crowded();
         let now = clock::monotonic();
-        let ready_at = self.offer.ready_at(now);
+        let ready_at = self.offer.ready_at(now, self.file.durable());
         let sends = ready_at.is_some_and(|at| at <= now);
         let nap = self.nap(now, ready_at.filter(|_| !sends));
         tokio::select! {
@@ -213,7 +213,14 @@ impl Run {
     }
 
     async fn send(&mut self) {
-        if let Some(message) = self.offer.next(&self.journal).await {
+        let step = self.file.step();
+        let standing = self.offer.scan(&self.journal, step, self.file.durable());
+        let reports: Vec<Action> =
+            standing.into_iter().map(|(id, report)| Action::Report { id, report }).collect();
+        if !reports.is_empty() {
+            self.pending.push_back((step, reports));
+        }
+        if let Some(message) = self.offer.next().await {
             // There is room: we are the only sender, and a permit was there a moment ago.
             let _ = self.outbox.try_send(message);
         }
