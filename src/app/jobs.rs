@@ -12,6 +12,7 @@ use dkron_core::state::State;
 use dkron_core::state::record::JobRecord;
 use dkron_core::time::Time;
 use dkron_wire::definition;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A job as clients see it.
@@ -32,7 +33,7 @@ pub struct Shown {
 }
 
 /// Which jobs a list shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
     /// Part of the name or display name.
     pub text: Option<String>,
@@ -87,6 +88,23 @@ impl App {
             let state = &view.state;
             let shown = state.jobs_by_name(None).map(|(slot, record)| show(state, slot, record));
             shown.filter(|shown| shown.as_ref().map_or(true, |shown| filter.admits(shown))).collect()
+        });
+        listing.await.map_err(|_| Error::new(Kind::Internal, "listing the jobs broke off"))?
+    }
+
+    /// A part of all jobs by name, and how many there are in all. The other jobs are not looked at.
+    pub async fn page(&self, part: Range<usize>, descending: bool) -> Result<(usize, Vec<Shown>), Error> {
+        let view = self.view().await?;
+        let listing = task::blocking("list a page of jobs", move || {
+            let state = &view.state;
+            let (skipped, length) = (part.start, part.len());
+            let shown = |(slot, record): (JobSlot, &Arc<JobRecord>)| show(state, slot, record);
+            let jobs = state.jobs_by_name(None);
+            let page = match descending {
+                true => jobs.rev().skip(skipped).take(length).map(shown).collect::<Result<Vec<_>, _>>(),
+                false => jobs.skip(skipped).take(length).map(shown).collect(),
+            };
+            Ok((state.job_count(), page?))
         });
         listing.await.map_err(|_| Error::new(Kind::Internal, "listing the jobs broke off"))?
     }

@@ -10,6 +10,7 @@ use crate::net::{self, Channels};
 use crate::raft::{self, Blank, Founder, Ground, Peer};
 use crate::task::{self, CancellationToken};
 use axum::Router;
+use axum::serve::ListenerExt;
 use dkron_core::bootstrap::{Own, Promise, Stage};
 use dkron_core::command::Founding;
 use dkron_core::delivery::ServerAddress;
@@ -25,7 +26,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 
 /// Entries that wait for the node: there is never more than one to carry out.
@@ -386,13 +386,15 @@ fn publish<T: PartialEq>(shown: &watch::Sender<T>, now: T) {
 async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToken) {
     let served = net::server()
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
+        .serve_with_incoming_shutdown(net::incoming(listener), stop.cancelled());
     if let Err(error) = served.await {
         tracing::error!(error = &error as &dyn std::error::Error, "calls between nodes are served no more");
     }
 }
 
 async fn serve_api(listener: TcpListener, router: Router, stop: CancellationToken) {
+    // As between nodes; one that cannot be set so is slower, and works.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the API is served no more");

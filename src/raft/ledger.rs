@@ -6,10 +6,18 @@ use bytes::Bytes;
 use dkron_core::apply::Ledger;
 use dkron_core::command::Batch;
 use dkron_core::execution::HistoryRow;
+use dkron_core::state::record::Record;
 use dkron_core::state::{DIGEST_VERSION, State};
 use dkron_core::time::Time;
 use dkron_wire::state::{decode_record, encode_record};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+/// Records that are decoded while others are built into the state: a start has two cores for them.
+const PART_RECORDS: usize = 256;
+/// Parts that may wait.
+const PARTS: usize = 16;
 
 impl Machine for Ledger {
     type View = State;
@@ -49,15 +57,27 @@ impl Machine for Ledger {
     }
 
     fn load(applied: u64, time: Time, records: &mut dyn Iterator<Item = Bytes>) -> Result<Ledger, String> {
-        let mut unreadable = None;
-        let readable = records.map_while(|bytes| {
-            let record = decode_record(bytes);
-            record.map_err(|error| unreadable = Some(error)).ok()
-        });
-        let state = State::rebuild(applied, time, readable);
-        if let Some(error) = unreadable {
-            return Err(error.to_string());
+        let (sender, receiver) = sync_channel::<Vec<Record>>(PARTS);
+        thread::scope(|scope| {
+            let builder = scope.spawn(move || {
+                State::rebuild(applied, time, receiver.into_iter().flatten()).map(Ledger::over)
+            });
+            let read = read(records, sender);
+            let built = builder.join().map_err(|_| "building the state broke off".to_owned())?;
+            read?;
+            built.map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// Decodes records and hands them over in parts, until there are no more or nobody wants them: a builder that
+/// refuses one says why itself.
+fn read(mut records: impl Iterator<Item = Bytes>, parts: SyncSender<Vec<Record>>) -> Result<(), String> {
+    loop {
+        let decoded = records.by_ref().take(PART_RECORDS).map(decode_record).collect::<Result<Vec<_>, _>>();
+        let part = decoded.map_err(|error| error.to_string())?;
+        if part.is_empty() || parts.send(part).is_err() {
+            return Ok(());
         }
-        state.map(Ledger::over).map_err(|error| error.to_string())
     }
 }

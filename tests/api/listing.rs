@@ -31,11 +31,14 @@ fn jobs_are_sorted_filtered_and_cut() {
         ("status=success", vec![]),
         ("_start=1&_end=2", vec!["bravo"]),
         ("_start=1&_end=99", vec!["bravo", "charlie"]),
+        ("_start=0&_end=1&_order=DESC", vec!["charlie"]),
+        ("_start=1&_end=2&_sort=displayname", vec!["alpha"]),
         ("_start=7&_end=9", vec![]),
     ];
     for (query, expected) in asked {
         assert_eq!(names(&node.list(&format!("/v1/jobs?{query}"))), expected, "{query}");
     }
+    assert_eq!(node.get("/v1/jobs?_start=1&_end=2").header("x-total-count"), Some("3"));
     let cut = node.get("/v1/jobs?_start=1&_end=2&metadata[t1]=v1");
     assert_eq!((cut.header("x-total-count"), cut.header("x-whom")), (Some("2"), Some("node1")));
 }

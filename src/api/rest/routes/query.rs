@@ -26,6 +26,11 @@ pub(super) struct Slice {
 }
 
 impl Slice {
+    /// Its places.
+    pub(super) fn places(self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+
     /// This part of a list; what lies beyond its end is empty.
     pub(super) fn of<T>(self, list: Vec<T>) -> Vec<T> {
         list.into_iter().take(self.end).skip(self.start).collect()
