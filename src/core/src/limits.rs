@@ -21,7 +21,7 @@ pub const FANOUT_MAX: usize = 256;
 pub const QUEUE_MAX: u16 = 100;
 /// Most backfilled runs of one job that wait their turn, and most of one request: a few bytes each in an entry.
 pub const BACKFILL_MAX: usize = 1_000;
-/// Most jobs of one import: its commit makes them all in one turn of apply, about 9 us each (ADR 0006).
+/// Most jobs of one import: its commit makes them all in one turn of apply, about 9 us each (ADR 0008).
 pub const IMPORT_JOBS_MAX: usize = 100_000;
 /// Most decisions in one `Decide`: about 16 bytes each, well below an entry.
 pub const DECISIONS_MAX: usize = 2_000;
