@@ -47,6 +47,7 @@ async fn start(path: &Path) -> Raft<Ledger> {
         blank: Blank::Found([(ground.identity().server, Peer::default())].into()),
         founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
         addresses: watch::channel(Arc::default()).1,
+        dialer: dkron::net::Dialer::default(),
         multiplier: 1,
         snapshots: never,
         clock: Arc::new(wall),

@@ -25,6 +25,7 @@ pub mod agent;
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod dispatch;

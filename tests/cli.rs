@@ -56,6 +56,66 @@ fn help_and_version_succeed_and_an_unknown_command_does_not() {
 }
 
 #[test]
+fn the_doctor_says_what_is_open_why_and_how_to_close_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
+    let data = format!("--data-dir={}", path("data"));
+    let server = ["doctor", "--server", "--bind=10.255.0.1", "--http-addr=10.255.0.1:8080", &data];
+    let output = dkron(&[&server[..], &["--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let found: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    let open = |found: &Value| -> Vec<String> {
+        let list = found.as_array().expect("a list").iter().filter(|one| one["level"] == "open");
+        list.map(|one| one["id"].as_str().expect("a word").to_owned()).collect()
+    };
+    assert_eq!(open(&found), ["rpc-tls", "gossip-key", "api-tls", "api-tokens"]);
+    assert!(out(&dkron(&server)).contains("mend: dkron token bootstrap"));
+
+    let directory = ["--directory", &path("tls")];
+    let signing = ["--ca-file", &path("tls/dkron-ca.pem"), "--ca-key-file", &path("tls/dkron-ca-key.pem")];
+    assert!(dkron(&[&["tls", "ca", "create"], &directory[..]].concat()).status.success());
+    for words in [["--server", "--dns=localhost"], ["--agent", "--days=10"]] {
+        let made = dkron(&[&["tls", "cert", "create"], &words[..], &directory, &signing].concat());
+        assert!(made.status.success(), "{}", err(&made));
+    }
+    std::fs::create_dir(path("data")).expect("a folder");
+    std::fs::write(path("data/tokens-required"), "").expect("a file");
+    let key = err(&dkron(&["keygen"])) + &out(&dkron(&["keygen"]));
+    let closed = [
+        format!("--tls-ca-file={}", path("tls/dkron-ca.pem")),
+        format!("--tls-cert-file={}", path("tls/server.global.dkron.pem")),
+        format!("--tls-key-file={}", path("tls/server.global.dkron-key.pem")),
+        format!("--http-tls-cert-file={}", path("tls/server.global.dkron.pem")),
+        format!("--http-tls-key-file={}", path("tls/server.global.dkron-key.pem")),
+        format!("--encrypt={}", key.trim()),
+    ];
+    let closed: Vec<&str> = closed.iter().map(String::as_str).collect();
+    let output = dkron(&[&server[..], &closed].concat());
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+
+    use std::os::unix::fs::PermissionsExt;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(path("tls/server.global.dkron-key.pem"), readable).expect("a file");
+    let output = dkron(&[&server[..], &closed, &["--output", "json"]].concat());
+    let found: Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(
+        (output.status.code(), open(&found)),
+        (Some(1), vec!["readable-file".to_owned(); 2]),
+        "{found}"
+    );
+
+    let agent = [
+        format!("--tls-ca-file={}", path("tls/dkron-ca.pem")),
+        format!("--tls-cert-file={}", path("tls/agent.global.dkron.pem")),
+        format!("--tls-key-file={}", path("tls/agent.global.dkron-key.pem")),
+    ];
+    let agent: Vec<&str> = agent.iter().map(String::as_str).collect();
+    let output = dkron(&[&["doctor", "--bind=10.255.0.2", &data][..], &agent].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(out(&output).contains("for agent.global.dkron ends soon"), "{}", out(&output));
+}
+
+#[test]
 fn settings_are_checked_without_a_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("dkron.yml");

@@ -153,6 +153,7 @@ async fn start(site: &Site, members: BTreeMap<NodeId, Peer>) -> Raft<Ledger> {
         blank: Blank::Found(members),
         founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
         addresses: watch::channel(Arc::new(addresses)).1,
+        dialer: dkron::net::Dialer::default(),
         multiplier: 1,
         snapshots: SnapshotRule::default(),
         clock: Arc::new(dkron::clock::wall),

@@ -15,6 +15,8 @@ fn code(kind: Kind) -> StatusCode {
         Kind::Paused | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Unknown => StatusCode::GATEWAY_TIMEOUT,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
     }
 }
 
@@ -41,6 +43,10 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        (self.0, [(header::CONTENT_TYPE, text)], self.1).into_response()
+        let mut response = (self.0, [(header::CONTENT_TYPE, text)], self.1).into_response();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

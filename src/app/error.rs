@@ -1,4 +1,4 @@
-//! Why a wish was not granted, in ten kinds: what the client can do about it.
+//! Why a wish was not granted, in a dozen kinds: what the client can do about it.
 
 use crate::{history, raft};
 use dkron_core::command::Refusal;
@@ -28,11 +28,15 @@ pub enum Kind {
     Unknown,
     /// Report it: this is a defect or a broken machine.
     Internal,
+    /// Send a token that counts.
+    Unauthenticated,
+    /// Ask who manages tokens: this one does not allow it.
+    Forbidden,
 }
 
 impl Kind {
     /// All in the order of their stable numbers.
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 12] = [
         Kind::Invalid,
         Kind::NotFound,
         Kind::ParentNotFound,
@@ -43,6 +47,8 @@ impl Kind {
         Kind::Unavailable,
         Kind::Unknown,
         Kind::Internal,
+        Kind::Unauthenticated,
+        Kind::Forbidden,
     ];
 
     /// The stable number of messages between servers.
@@ -95,9 +101,11 @@ impl std::error::Error for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         let kind = match &refusal {
-            Refusal::UnknownJob(_) | Refusal::NotOpen | Refusal::UnknownNode | Refusal::UnknownImport(_) => {
-                Kind::NotFound
-            }
+            Refusal::UnknownJob(_)
+            | Refusal::NotOpen
+            | Refusal::UnknownNode
+            | Refusal::UnknownToken(_)
+            | Refusal::UnknownImport(_) => Kind::NotFound,
             Refusal::UnknownParent(_) => Kind::ParentNotFound,
             Refusal::ParentCycle(_) | Refusal::Invalid(_) | Refusal::NoRequest => Kind::Invalid,
             Refusal::Changed(_) => Kind::Changed,
@@ -109,6 +117,7 @@ impl From<Refusal> for Error {
             | Refusal::NameTaken(_)
             | Refusal::OlderLife { .. }
             | Refusal::BackfillTooLarge { .. }
+            | Refusal::TokensExist
             | Refusal::Founded => Kind::Conflict,
         };
         Error::caused(kind, refusal)

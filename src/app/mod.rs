@@ -6,6 +6,7 @@
 //! - Never: knows JSON, HTTP or a command line; caches.
 //! - Fails: with one of the kinds of [`Error`], each of which one table maps to a status or an exit code.
 
+pub mod access;
 pub mod cluster;
 mod error;
 pub mod executions;
@@ -21,6 +22,7 @@ use crate::dispatch::Live;
 use crate::history::History;
 use crate::net::Channels;
 use crate::raft::{Raft, View};
+use access::Keep;
 use dkron_core::apply::Ledger;
 use dkron_core::ids::RequestId;
 use dkron_core::roster::Roster;
@@ -40,6 +42,10 @@ pub struct Rooms {
     pub live: Live,
     /// The servers that are seen, and where they take calls.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// How they are dialled.
+    pub channels: Channels,
+    /// What the disk says of tokens.
+    pub keep: Keep,
     /// How well they are, while this server leads.
     pub health: watch::Receiver<Option<Arc<voters::Health>>>,
 }
@@ -51,14 +57,15 @@ pub struct App {
     history: History,
     live: Live,
     way: Way,
+    keep: Keep,
     health: watch::Receiver<Option<Arc<voters::Health>>>,
 }
 
 impl App {
     /// The use cases over these rooms.
     pub fn new(rooms: Rooms) -> App {
-        let Rooms { raft, history, live, roster, health } = rooms;
-        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health }
+        let Rooms { raft, history, live, roster, channels, keep, health } = rooms;
+        App { raft, history, live, way: Way { roster, channels }, keep, health }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.

@@ -3,9 +3,10 @@
 //! It is tried again while servers elect, always under the same request id, so that it acts once whatever was
 //! lost on the way. The caller gets its answer when this server, too, has applied it.
 
-use super::{App, Error, Kind, random};
+use super::{App, Error, Kind, access, random};
 use crate::net::Channels;
 use crate::raft::{self, Committed, Priority, Server};
+use dkron_core::access::Principal;
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{JobUid, NodeId, RequestId};
 use dkron_core::intent::Intent;
@@ -83,7 +84,7 @@ impl App {
             Some(priority @ (Priority::Write | Priority::Bulk)) => *priority,
             _ => Priority::Bulk,
         };
-        match self.act_here(priority, submitted.request, submitted.intent).await {
+        match self.act_here(priority, submitted.by, submitted.request, submitted.intent).await {
             Ok(committed) => Outcome::Committed(committed.index, committed.reply),
             Err(error) => Outcome::Failed(error.kind().number(), error.to_string()),
         }
@@ -96,11 +97,12 @@ impl App {
         request: RequestId,
         intent: Intent,
     ) -> Result<Committed, Failed> {
+        let by = access::principal();
         if leader.id == self.server() {
-            return self.act_here(priority, request, intent).await.map_err(sorted);
+            return self.act_here(priority, by, request, intent).await.map_err(sorted);
         }
         let head = self.head(leader.id).map_err(Failed::Finally)?;
-        let submitted = Submitted { head, priority: priority as u8, request, intent };
+        let submitted = Submitted { head, priority: priority as u8, request, by, intent };
         let unreached = |status: tonic::Status| {
             let message = format!("the leader {leader} does not answer: {}", status.message());
             let never_sent = status.code() == tonic::Code::Unavailable;
@@ -130,10 +132,14 @@ impl App {
     async fn act_here(
         &self,
         priority: Priority,
+        by: Principal,
         request: RequestId,
         intent: Intent,
     ) -> Result<Committed, Error> {
         let view = self.view().await?;
+        if self.raft.leader().borrow().leading.is_some() {
+            access::admit(&view.state, by, self.now())?;
+        }
         let mut uid = random()?;
         let fresh = || {
             uid = uid.wrapping_add(1);

@@ -35,6 +35,7 @@ impl Agent {
 pub(super) fn set_unknown_flags_aside(words: Vec<OsString>) -> (Vec<OsString>, Vec<Problem>) {
     let path: &[&str] = match words.get(1).and_then(|word| word.to_str()) {
         Some("agent") => &["agent"],
+        Some("doctor") => &["doctor"],
         Some("config") if words.get(2).is_some_and(|word| word == "check") => &["config", "check"],
         _ => return (words, Vec::new()),
     };

@@ -9,9 +9,13 @@ mod bench;
 mod check_ledger;
 mod completion;
 mod config;
+mod doctor;
 mod keygen;
+mod remote;
 mod schedule;
 mod supervise;
+mod tls;
+mod token;
 mod version;
 
 use clap::{CommandFactory, Parser};
@@ -66,6 +70,13 @@ enum Command {
     Config(config::Settings),
     /// Print a new key for --encrypt
     Keygen,
+    /// Make an authority and certificates for TLS
+    Tls(tls::Tls),
+    /// Close the API: make, list and revoke tokens
+    Token(token::Token),
+    /// Say what stands open on this node, why that matters, and how to close it
+    #[command(args_override_self = true)]
+    Doctor(Box<doctor::Doctor>),
     /// Print what a shell needs to complete this program's words
     Completion(completion::Completion),
     /// Measure what a node does, beside what the machine itself does
@@ -103,6 +114,9 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::CheckLedger(command)) => command.run(),
         Some(Command::Config(command)) => command.run(problems),
         Some(Command::Keygen) => keygen::run(),
+        Some(Command::Tls(command)) => command.run(),
+        Some(Command::Token(command)) => command.run(),
+        Some(Command::Doctor(command)) => command.run(problems),
         Some(Command::Completion(command)) => command.run(),
         Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),

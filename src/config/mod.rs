@@ -37,7 +37,8 @@ pub use surroundings::{Lookup, ReadFile, Surroundings};
 pub use table::{is_secret, pro_setting};
 pub use template::{InterfaceAddress, InterfaceFlags};
 pub use values::{
-    Gossip, GossipKey, Join, JoinEntry, Mail, Membership, Notices, Observation, Profile, Secret, Tls, Webhook,
+    Gossip, GossipKey, HttpTls, Join, JoinEntry, Mail, Membership, Notices, Observation, Profile, Secret,
+    Tls, Webhook,
 };
 pub use words::nearest;
 
@@ -96,6 +97,8 @@ pub struct Config {
     pub raft_multiplier: u32,
     /// Mutual TLS between nodes; none for calls in clear.
     pub tls: Option<Tls>,
+    /// TLS of the API; none for an API in clear.
+    pub http_tls: Option<HttpTls>,
     /// Whom to tell of executions.
     pub notices: Notices,
     /// Where metrics and traces go.

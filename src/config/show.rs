@@ -92,7 +92,7 @@ fn of_node(config: &Config, name: &str) -> Option<String> {
 }
 
 fn of_cluster(config: &Config, name: &str) -> Option<String> {
-    let Config { join, gossip, membership, tls, .. } = config;
+    let Config { join, gossip, membership, tls, http_tls, .. } = config;
     let file =
         |path: Option<&std::path::PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
     Some(match name {
@@ -111,6 +111,9 @@ fn of_cluster(config: &Config, name: &str) -> Option<String> {
         "tls-ca-file" => file(tls.as_ref().map(|tls| &tls.ca_file)),
         "tls-cert-file" => file(tls.as_ref().map(|tls| &tls.cert_file)),
         "tls-key-file" => file(tls.as_ref().map(|tls| &tls.key_file)),
+        "http-tls-cert-file" => file(http_tls.as_ref().map(|tls| &tls.cert_file)),
+        "http-tls-key-file" => file(http_tls.as_ref().map(|tls| &tls.key_file)),
+        "http-tls-client-ca-file" => file(http_tls.as_ref().and_then(|tls| tls.client_ca_file.as_ref())),
         _ => return None,
     })
 }

@@ -122,16 +122,16 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
 
 /// Settings of Dkron Pro, which Dkron itself passes over, and what their absence means.
 const PRO: [(&str, &str); 13] = [
-    ("username", "anybody who reaches the API may use it"),
-    ("password", "anybody who reaches the API may use it"),
-    ("acl", "anybody who reaches the API may use it"),
-    ("client-cert-auth", "anybody who reaches the API may use it"),
+    ("username", "the API is closed by `dkron token bootstrap`"),
+    ("password", "the API is closed by `dkron token bootstrap`"),
+    ("acl", "the API is closed by `dkron token bootstrap`"),
+    ("client-cert-auth", "the setting for it is http-tls-client-ca-file"),
     ("client-crl-file", "no list of revoked certificates is read"),
     ("cert-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
     ("key-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
     ("trusted-ca-file", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
     ("auto-tls", "the settings for TLS between nodes are tls-ca-file, tls-cert-file and tls-key-file"),
-    ("disable-http-tls", "the API has no TLS"),
+    ("disable-http-tls", "the API has TLS if http-tls-cert-file is set"),
     ("fast", "there is one kind of log"),
     ("raft-duration", "every change is on disk before it is acknowledged"),
     ("federation-mode", "regions do not take over from each other"),
@@ -211,10 +211,17 @@ const SECURITY: &[Setting] = &[
         "Encrypts gossip: base64 of 16, 24 or 32 bytes; of several the first encrypts, all decrypt",
     )
     .secret(),
-    text("tls-ca-file", "FILE", "none", "The authority whose certificates other nodes must show, PEM")
-        .unused(),
-    text("tls-cert-file", "FILE", "none", "This node's certificate, PEM").unused(),
-    text("tls-key-file", "FILE", "none", "This node's private key, PEM").unused(),
+    text("tls-ca-file", "FILE", "none", "The authority whose certificates other nodes must show, PEM"),
+    text("tls-cert-file", "FILE", "none", "This node's certificate, PEM; read again when it changes"),
+    text("tls-key-file", "FILE", "none", "This node's private key, PEM"),
+    text("http-tls-cert-file", "FILE", "none", "The certificate of the API, PEM; read again when it changes"),
+    text("http-tls-key-file", "FILE", "none", "The private key of the API, PEM"),
+    text(
+        "http-tls-client-ca-file",
+        "FILE",
+        "none",
+        "The authority whose certificates clients of the API must show, PEM",
+    ),
 ];
 
 const NOTIFICATIONS: &[Setting] = &[

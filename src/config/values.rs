@@ -130,6 +130,17 @@ pub struct Tls {
     pub key_file: PathBuf,
 }
 
+/// The files for TLS of the API, PEM.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpTls {
+    /// The certificate that clients see.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// The authority that must have signed clients' certificates; clients need none if there is none.
+    pub client_ca_file: Option<PathBuf>,
+}
+
 /// Whom to tell of executions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Notices {

@@ -5,6 +5,7 @@ use super::listen::Listener;
 use super::processor::Processors;
 use super::refusals::Refusals;
 use super::streams::{Answer, QUEUE, Streams};
+use crate::net::Peer;
 use crate::task;
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::ids::{NodeSlot, Stamp};
@@ -125,10 +126,14 @@ impl service::Agents for Attendance {
         &self,
         request: Request<Streaming<service::FromAgent>>,
     ) -> Result<Response<Self::AttendStream>, Status> {
+        let peer = request.extensions().get::<Peer>().cloned();
         let mut incoming = request.into_inner();
         let hello = self.hello(&mut incoming).await;
         let hello = hello.inspect_err(|status| self.refusals.note(None, "", status))?;
         let (node, name) = (hello.registration.node, hello.registration.name.clone());
+        let spoken = peer.map_or(Ok(()), |peer| peer.speaks_as(&name, hello.registration.server));
+        let spoken = spoken.map_err(Status::permission_denied);
+        spoken.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
         let outgoing = self.welcome(incoming, hello);
         let outgoing = outgoing.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
         let said = |said: Answer| said.map(|said| delivery::to_agent_to_wire(&said));

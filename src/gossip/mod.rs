@@ -105,11 +105,6 @@ async fn start_on(link: Link, bound: SocketAddr, mut options: Options) -> Result
     let (keys, path) = (options.keys, options.keyring.clone());
     let opening = blocking("gossip keyring", move || open_keyring(keys, path));
     let keyring = opening.await.map_err(|_| Error::Stopped)??;
-    if keyring.is_empty() && !address.ip().is_loopback() {
-        tracing::warn!(
-            "gossip is not encrypted: whoever reaches its port can pretend anything; set `encrypt`"
-        );
-    }
     let shared = Arc::new(Shared::new(keyring, Allegiance::new(options.profile.lapse())));
     let (addresses_sender, addresses) = watch::channel(None);
     let setup = Setup {

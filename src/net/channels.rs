@@ -1,6 +1,6 @@
 //! Connections that are kept: one to each address, made when first used and again when it broke.
 
-use super::{Error, line};
+use super::{Dialer, Error};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::transport::Channel;
@@ -9,12 +9,18 @@ use tonic::transport::Channel;
 const KEPT_MAX: usize = 64;
 
 /// The connections. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Channels {
+    dialer: Dialer,
     kept: Arc<Mutex<BTreeMap<Arc<str>, Channel>>>,
 }
 
 impl Channels {
+    /// No connection yet; they are made in this way.
+    pub fn new(dialer: Dialer) -> Channels {
+        Channels { dialer, kept: Arc::default() }
+    }
+
     /// A connection to `host:port`, which connects on its first use.
     ///
     /// # Errors
@@ -27,7 +33,7 @@ impl Channels {
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        let channel = line(address)?;
+        let channel = self.dialer.line(address)?;
         kept.insert(address.clone(), channel.clone());
         Ok(channel)
     }

@@ -1,16 +1,18 @@
 //! What a server has from its first moment on: its doors, its gossip, its way into a cluster.
 
+use super::gate::gate;
 use super::{DRAIN, NodeError};
 use crate::api::rest;
+use crate::app::access::Keep;
 use crate::app::waiting::Waiting;
 use crate::config::{Config, HostPort, JoinEntry};
 use crate::formation::{self, Entry, Formation};
 use crate::gossip::{self, Gossip};
-use crate::net::{self, Channels};
+use crate::net::trust::{self, ApiTrust, Role, Trust};
+use crate::net::{self, Channels, Dialer, Door, Incoming};
 use crate::raft::{self, Blank, Founder, Ground, Peer};
 use crate::task::{self, CancellationToken};
 use axum::Router;
-use axum::serve::ListenerExt;
 use dkron_core::bootstrap::{Own, Promise, Stage};
 use dkron_core::command::Founding;
 use dkron_core::delivery::ServerAddress;
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     pub(super) formation: Formation,
     /// What this server says of itself.
     pub(super) gossip: Gossip,
+    /// How other nodes are dialled.
+    pub(super) dialer: Dialer,
     /// The servers that agents are to attend.
     pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
 }
@@ -61,6 +65,7 @@ pub(super) struct Base {
     http: SocketAddr,
     calls: watch::Sender<Router>,
     api: watch::Sender<Router>,
+    secured: bool,
     servers: Vec<JoinHandle<()>>,
     watchers: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -87,21 +92,44 @@ impl Base {
         let http_listener = net::listen(config.http, "the API").await?;
         let (calls_at, http) = (local(&calls_listener, calls_at), local(&http_listener, config.http));
 
+        let between = trust_between(config, Role::Server)?;
+        let api_trust = config.http_tls.as_ref().map(ApiTrust::load).transpose().map_err(net::Error::from)?;
+        let dialer = Dialer::new(between.clone());
         let ground = raft::open(&config.data_dir, None).await?;
         let stop = CancellationToken::new();
         let gossip = gossip::start(gossip_options(config, &ground)?).await?;
         gossip.settled().await?;
+        if between.is_some() && gossip.key_ids().is_empty() {
+            return Err(NodeError::OpenGossip);
+        }
         let roster = gossip.roster();
-        let (formation, acting, entries) = start_formation(config, &ground, roster.clone());
+        let (formation, acting, entries) = start_formation(config, &ground, roster.clone(), &dialer);
 
-        let (calls, calls_now) = watch::channel(formation_routes(&formation));
+        let guarded = between.is_some() || Keep::new(config.data_dir.clone()).is_closed();
+        let secured = between.is_some();
+        let (calls, calls_now) = watch::channel(gate(formation_routes(&formation), secured));
         let waiting = Waiting::new(formation.status(), roster.clone());
-        let (api, api_now) = watch::channel(rest::waiting_router(waiting));
-        let hello = Routes::from(formation_routes(&formation));
+        let (api, api_now) = watch::channel(rest::waiting_router(waiting, guarded));
+        let hello = Routes::from(gate(formation_routes(&formation), secured));
+        let nodes = || Door::nodes(between.clone());
         let servers = vec![
-            task::spawn("calls", serve(calls_listener, Routes::from(net::switch(calls_now)), stop.clone())),
-            task::spawn("hello", serve(hello_listener, hello, stop.clone())),
-            task::spawn("api", serve_api(http_listener, net::switch(api_now), stop.clone())),
+            task::spawn(
+                "calls",
+                serve(
+                    Incoming::new(calls_listener, nodes()),
+                    Routes::from(net::switch(calls_now)),
+                    stop.clone(),
+                ),
+            ),
+            task::spawn("hello", serve(Incoming::new(hello_listener, nodes()), hello, stop.clone())),
+            task::spawn(
+                "api",
+                serve_api(
+                    Incoming::new(http_listener, Door::api(api_trust.clone())),
+                    net::switch(api_now),
+                    stop.clone(),
+                ),
+            ),
         ];
         let (addresses_sender, addresses) = watch::channel(Arc::default());
         let (servers_sender, known) = watch::channel(Arc::from([]));
@@ -110,10 +138,12 @@ impl Base {
             addresses: addresses_sender,
             servers: servers_sender,
         };
-        let watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
-        let shared = Shared { roster, addresses, formation, gossip, servers: known };
+        let mut watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
+        watchers
+            .push(task::spawn("certificates", trust::follow(between, api_trust, CancellationToken::new())));
+        let shared = Shared { roster, addresses, formation, gossip, dialer, servers: known };
         let forming = Forming { acting, entries, config_founder: founder(config) };
-        Ok((Base { shared, calls_at, http, calls, api, servers, watchers, stop }, forming, ground))
+        Ok((Base { shared, calls_at, http, calls, api, secured, servers, watchers, stop }, forming, ground))
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -122,7 +152,7 @@ impl Base {
 
     /// Opens what a member offers.
     pub(super) fn open(&self, doors: Doors) {
-        drop(self.calls.send_replace(doors.calls));
+        drop(self.calls.send_replace(gate(doors.calls, self.secured)));
         drop(self.api.send_replace(doors.api));
     }
 
@@ -245,6 +275,12 @@ fn founder(config: &Config) -> Founder {
     }
 }
 
+/// Whom this node trusts, if the settings say so.
+pub(super) fn trust_between(config: &Config, role: Role) -> Result<Option<Trust>, NodeError> {
+    let load = |files| Trust::load(files, &config.region, role);
+    Ok(config.tls.as_ref().map(load).transpose().map_err(net::Error::from)?)
+}
+
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
@@ -257,6 +293,7 @@ fn start_formation(
     config: &Config,
     ground: &Ground,
     roster: watch::Receiver<Arc<Roster>>,
+    dialer: &Dialer,
 ) -> (Formation, JoinHandle<Result<(), raft::Error>>, mpsc::Receiver<Entry>) {
     let identity = ground.identity();
     let formation = Formation::new(formation::Options {
@@ -271,7 +308,7 @@ fn start_formation(
         forsworn: ground.forsworn().clone(),
         promises: ground.promises(),
         roster,
-        channels: Channels::default(),
+        channels: Channels::new(dialer.clone()),
     });
     let (entries_sender, entries) = mpsc::channel(ENTRIES);
     let founder = founder(config);
@@ -383,19 +420,17 @@ fn publish<T: PartialEq>(shown: &watch::Sender<T>, now: T) {
     });
 }
 
-async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToken) {
+async fn serve(incoming: Incoming, routes: Routes, stop: CancellationToken) {
     let served = net::server()
         .add_routes(routes)
-        .serve_with_incoming_shutdown(net::incoming(listener), stop.cancelled());
+        .serve_with_incoming_shutdown(incoming.into_stream(), stop.cancelled());
     if let Err(error) = served.await {
         tracing::error!(error = &error as &dyn std::error::Error, "calls between nodes are served no more");
     }
 }
 
-async fn serve_api(listener: TcpListener, router: Router, stop: CancellationToken) {
-    // As between nodes; one that cannot be set so is slower, and works.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+async fn serve_api(incoming: Incoming, router: Router, stop: CancellationToken) {
+    let served = axum::serve(incoming, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the API is served no more");
     }

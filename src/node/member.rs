@@ -4,11 +4,12 @@
 use super::base::{Beginning, Doors, Shared};
 use super::feed::feed;
 use super::work::{keep_agent, start_agent};
-use super::{DRAIN, NodeError};
+use super::{DRAIN, NodeError, open};
 use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
 use crate::api::rest;
+use crate::app::access::Keep;
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
@@ -16,6 +17,7 @@ use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
 use crate::leader::{Leader, Members};
+use crate::net::Channels;
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
@@ -51,6 +53,7 @@ pub(super) struct Member {
     agent: JoinHandle<Result<(), AgentError>>,
     workers: Vec<JoinHandle<()>>,
     founded: JoinHandle<()>,
+    tokens: JoinHandle<()>,
     stop_workers: CancellationToken,
     stop_agent: CancellationToken,
     stop_streams: CancellationToken,
@@ -75,6 +78,8 @@ impl Member {
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
+        let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
+        let tokens = task::spawn("tokens", exposure.watch(raft.clone(), Keep::new(config.data_dir.clone())));
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
         let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
@@ -104,7 +109,12 @@ impl Member {
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let agent = task::spawn(
             "agent-stream",
-            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
+            keep_agent(
+                agent,
+                shared.dialer.clone(),
+                Servers::Known(shared.servers.clone()),
+                stop_agent.clone(),
+            ),
         );
         Ok(Member {
             shared: shared.clone(),
@@ -117,6 +127,7 @@ impl Member {
             agent,
             workers,
             founded,
+            tokens,
             stop_workers,
             stop_agent,
             stop_streams,
@@ -130,6 +141,8 @@ impl Member {
             history: self.history.clone(),
             live: self.live.clone(),
             roster: self.shared.roster.clone(),
+            channels: Channels::new(self.shared.dialer.clone()),
+            keep: Keep::new(config.data_dir.clone()),
             health: self.health.clone(),
         });
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
@@ -165,6 +178,7 @@ impl Member {
         self.raft.hang_up();
         self.stop_workers.cancel();
         self.founded.abort();
+        self.tokens.abort();
     }
 
     /// A leader that goes hands over first, so that no tick waits for an election.
@@ -215,6 +229,7 @@ fn raft_options(
         blank: beginning.blank,
         founder: beginning.founder,
         addresses: shared.addresses.clone(),
+        dialer: shared.dialer.clone(),
         multiplier: config.raft_multiplier,
         snapshots: SnapshotRule::default(),
         clock: Arc::new(|| clock::guarded().time),

@@ -5,13 +5,15 @@
 //! - Never: does the work of a room.
 //! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
 //!
-//! Reading order: `base` (what every server has from its first moment on), `member` (what it has once it belongs
+//! Reading order: `base` (what every server has from its first moment on), `gate` (which node may call what), `member` (what it has once it belongs
 //! to a cluster), `work` (its agent), `feed`.
 
 mod base;
 mod feed;
+mod gate;
 mod join;
 mod member;
+mod open;
 mod work;
 
 use crate::agent::AgentError;
@@ -61,6 +63,12 @@ pub enum NodeError {
         /// How far apart.
         interval: Duration,
     },
+    /// Calls between nodes are secured and gossip would not be.
+    #[error(
+        "encrypt: is not set, and tls-cert-file is: gossip would be in clear and anybody's. Give all servers a key \
+         of `dkron keygen`, allowed are base64 keys of 16, 24 or 32 bytes"
+    )]
+    OpenGossip,
     /// The log is of a cluster that never came to be.
     #[error(
         "the log is of cluster {0}, which too few of its first servers still serve: it can never be founded. Set \

@@ -6,8 +6,9 @@ use crate::agent::attend::{AttendError, Dial, Discover, Servers, attend};
 use crate::agent::{self, Agent, AgentError, AgentHandle, Program};
 use crate::config::Config;
 use crate::formation::seek;
-use crate::net::{self, Channels};
-use crate::task::CancellationToken;
+use crate::net::trust::{self, Role};
+use crate::net::{Channels, Dialer};
+use crate::task::{self, CancellationToken};
 use dkron_core::ids::NodeId;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -22,12 +23,18 @@ pub(super) async fn run_alone(config: &Config, signals: &mut Signals) -> Result<
              or start it with --server or --dev",
         ));
     }
+    let between = super::base::trust_between(config, Role::Agent)?;
+    let dialer = Dialer::new(between.clone());
     let agent = start_agent(config, None).await?;
     tracing::info!(node = config.node_name, join = seeds.join(","), data = %config.data_dir.display(), "ready");
+    super::open::warn_agent(config);
     let leave = CancellationToken::new();
-    let discover = discover(seeds, config.region.as_str().into());
+    let discover = discover(seeds, config.region.as_str().into(), &dialer);
     let given_up = given_up(&config.join, agent.stamp.clone(), Option::is_some);
-    let mut working = Box::pin(keep_agent(agent, Servers::Sought(discover), leave.clone()));
+    let mut working = Box::pin(keep_agent(agent, dialer, Servers::Sought(discover), leave.clone()));
+    let stop = CancellationToken::new();
+    let _stopped_at_the_end = stop.clone().drop_guard();
+    drop(task::spawn("certificates", trust::follow(between, None, stop)));
     tokio::select! {
         name = signals.next() => tracing::info!(signal = name, "stopping"),
         ended = &mut working => return Ok(ended?),
@@ -62,10 +69,11 @@ pub(super) async fn start_agent(config: &Config, node: Option<NodeId>) -> Result
 /// Keeps the agent's streams until it ends, or has said that it leaves.
 pub(super) async fn keep_agent(
     mut agent: AgentHandle,
+    dialer: Dialer,
     servers: Servers,
     leave: CancellationToken,
 ) -> Result<(), AgentError> {
-    match attend(&mut agent, dial(), servers, leave).await {
+    match attend(&mut agent, dial(dialer), servers, leave).await {
         Ok(()) => agent.stop().await,
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the agent has ended");
@@ -74,15 +82,18 @@ pub(super) async fn keep_agent(
     }
 }
 
-fn dial() -> Dial {
-    Arc::new(|address| {
-        Box::pin(async move { net::dial(&address).await.map_err(|error| AttendError::Dial(Box::new(error))) })
+fn dial(dialer: Dialer) -> Dial {
+    Arc::new(move |address| {
+        let dialer = dialer.clone();
+        Box::pin(
+            async move { dialer.dial(&address).await.map_err(|error| AttendError::Dial(Box::new(error))) },
+        )
     })
 }
 
 /// All addresses are asked at once; the first that names servers is believed.
-fn discover(seeds: Arc<[String]>, region: Arc<str>) -> Discover {
-    let channels = Channels::default();
+fn discover(seeds: Arc<[String]>, region: Arc<str>, dialer: &Dialer) -> Discover {
+    let channels = Channels::new(dialer.clone());
     Arc::new(move || {
         let (seeds, region, channels) = (seeds.clone(), region.clone(), channels.clone());
         Box::pin(async move {

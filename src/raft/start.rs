@@ -15,6 +15,7 @@ use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
 use super::{Consensus, Inner, Raft, Running, knobs, members};
 use crate::clock;
+use crate::net::Dialer;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
@@ -39,6 +40,8 @@ pub struct Options<M: Machine> {
     pub founder: Founder,
     /// Where each server takes calls at the moment.
     pub addresses: Addresses,
+    /// How they are dialled.
+    pub dialer: Dialer,
     /// Scales all times of consensus.
     pub multiplier: u32,
     /// When snapshots are taken.
@@ -80,7 +83,7 @@ impl<M: Machine> Raft<M> {
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
         let fold = Fold::new(thread.clone(), shelf.clone(), incoming.clone());
-        let network = Network::new(identity.server, stamp, options.addresses.clone());
+        let network = Network::new(identity.server, stamp, options.addresses.clone(), options.dialer.clone());
         let consensus = Consensus::new(id, config, network, store, fold).await;
         let consensus = consensus.map_err(|error| Error::Consensus(error.to_string()))?;
 

@@ -101,9 +101,12 @@ async fn hear(stream: &mut Streaming<service::FromAgent>) -> FromAgent {
 /// As a node dials.
 pub(super) fn dial() -> Dial {
     Arc::new(|address| {
-        Box::pin(
-            async move { dkron::net::dial(&address).await.map_err(|error| AttendError::Dial(error.into())) },
-        )
+        Box::pin(async move {
+            dkron::net::Dialer::default()
+                .dial(&address)
+                .await
+                .map_err(|error| AttendError::Dial(error.into()))
+        })
     })
 }
 

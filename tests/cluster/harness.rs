@@ -30,6 +30,8 @@ pub(super) struct Cluster {
     mark: String,
     block: [u8; 3],
     nodes: BTreeMap<u8, Node>,
+    /// What is sent with every request.
+    token: Option<String>,
     /// Held as long as the cluster lives, so given back last.
     _turn: Turn,
 }
@@ -49,7 +51,14 @@ impl Cluster {
         let turn = Turn::take();
         let folder = tempfile::Builder::new().prefix("dkron-cluster-").tempdir().expect("a folder");
         let mark = folder.path().display().to_string();
-        Cluster { mark, folder: Some(folder), block: free_block(), nodes: BTreeMap::new(), _turn: turn }
+        Cluster {
+            mark,
+            folder: Some(folder),
+            block: free_block(),
+            nodes: BTreeMap::new(),
+            token: None,
+            _turn: turn,
+        }
     }
 
     /// The guide's first three servers, which answer.
@@ -103,7 +112,7 @@ impl Cluster {
         self.folder.as_ref().expect("a living cluster").path()
     }
 
-    fn data_dir(&self, number: u8) -> PathBuf {
+    pub(super) fn data_dir(&self, number: u8) -> PathBuf {
         self.folder().join(format!("data{number}"))
     }
 
@@ -176,7 +185,7 @@ impl Cluster {
         self.node(number).stopped = false;
     }
 
-    fn signal(&mut self, number: u8, signal: Signal) {
+    pub(super) fn signal(&mut self, number: u8, signal: Signal) {
         let daemon = self.node(number).daemon.as_ref().expect("a running daemon");
         processes::signal(i32::try_from(daemon.id()).expect("a pid"), signal);
     }
@@ -207,9 +216,15 @@ impl Cluster {
         self.nodes.iter().filter(|(_, node)| answers(node)).map(|(number, _)| *number).collect()
     }
 
+    /// From now on every request is sent with this token, or with none.
+    pub(super) fn send_with(&mut self, token: Option<&str>) {
+        self.token = token.map(str::to_owned);
+    }
+
     /// A request whose sending or answer may fail.
     pub(super) fn try_send(&self, number: u8, line: &str, body: &str) -> io::Result<Reply> {
-        http::send(self.api(number), line, &[], body.as_bytes())
+        let token = self.token.as_deref().map(|token| ("x-dkron-token", token));
+        http::send(self.api(number), line, token.as_slice(), body.as_bytes())
     }
 
     /// A request that is answered.

@@ -2,7 +2,7 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `trust`.
 
 mod agents;
 mod failover;
@@ -10,5 +10,6 @@ mod formation;
 mod harness;
 mod quorum;
 mod servers;
+mod trust;
 mod work;
 mod writes;

@@ -73,7 +73,7 @@ impl Agent {
 
 /// Opens a stream with these first words.
 pub(super) async fn call(address: &str, hello: service::FromAgent) -> Result<Call, Status> {
-    let channel = dkron::net::dial(address).await;
+    let channel = dkron::net::Dialer::default().dial(address).await;
     let channel = channel.map_err(|error| Status::unavailable(error.to_string()))?;
     let (up, receiver) = mpsc::channel(16);
     up.send(hello).await.expect("there is room");

@@ -2,7 +2,7 @@
 
 use super::super::GOSSIP_PORT;
 use super::super::surroundings::Surroundings;
-use super::super::values::{Gossip, GossipKey, Join, JoinEntry, Membership, Profile, Secret, Tls};
+use super::super::values::{Gossip, GossipKey, HttpTls, Join, JoinEntry, Membership, Profile, Secret, Tls};
 use super::{Reader, peer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -58,23 +58,34 @@ impl Reader<'_> {
     /// All three files or none: one alone would look like trust and be none.
     pub(super) fn tls(&mut self) -> Option<Tls> {
         let names = ["tls-ca-file", "tls-cert-file", "tls-key-file"];
-        let given = names.map(|name| self.optional(name));
-        match given {
-            [Some(ca), Some(cert), Some(key)] => {
-                let [ca_file, cert_file, key_file] = [ca, cert, key].map(PathBuf::from);
-                Some(Tls { ca_file, cert_file, key_file })
-            }
-            [None, None, None] => None,
-            _ => {
-                let first = names.into_iter().find_map(|name| Some((name, self.raw.one(name)?)));
-                let missing = names.into_iter().filter(|name| self.optional(name).is_none());
-                let missing = missing.collect::<Vec<_>>().join(" and ");
-                if let Some((name, typed)) = first {
-                    self.refuse(name, typed, format!("needs {missing} too: TLS takes all three or none"));
-                }
-                None
-            }
+        let [ca_file, cert_file, key_file] = self.files(names, "TLS takes all three or none")?;
+        Some(Tls { ca_file, cert_file, key_file })
+    }
+
+    /// Certificate and key or neither; an authority only with them.
+    pub(super) fn http_tls(&mut self) -> Option<HttpTls> {
+        let files =
+            self.files(["http-tls-cert-file", "http-tls-key-file"], "TLS of the API takes both or none");
+        let authority = "http-tls-client-ca-file";
+        let client_ca_file = self.optional(authority).map(PathBuf::from);
+        if let (None, Some(_), Some(typed)) = (&files, &client_ca_file, self.raw.one(authority)) {
+            self.refuse(authority, typed, "needs http-tls-cert-file and http-tls-key-file too");
         }
+        let [cert_file, key_file] = files?;
+        Some(HttpTls { cert_file, key_file, client_ca_file })
+    }
+
+    /// The files of settings that go together: all, or none if none is given.
+    fn files<const N: usize>(&mut self, names: [&'static str; N], rule: &str) -> Option<[PathBuf; N]> {
+        let missing: Vec<&str> = names.into_iter().filter(|name| self.optional(name).is_none()).collect();
+        if missing.is_empty() {
+            return Some(names.map(|name| PathBuf::from(self.optional(name).unwrap_or_default())));
+        }
+        let given = names.into_iter().filter(|name| !missing.contains(name));
+        if let Some((name, typed)) = given.into_iter().find_map(|name| Some((name, self.raw.one(name)?))) {
+            self.refuse(name, typed, format!("needs {} too: {rule}", missing.join(" and ")));
+        }
+        None
     }
 }
 

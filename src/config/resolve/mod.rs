@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
             membership: self.membership(),
             raft_multiplier: self.number("raft-multiplier", 1, 1..=10),
             tls: self.tls(),
+            http_tls: self.http_tls(),
             notices: self.notices(),
             observation: self.observation(),
             ui: self.boolean("ui", true),

@@ -1,9 +1,10 @@
 //! What may stand in the log. A command is complete: apply adds no time, no chance, no zone data to it.
 
+use crate::access::Token;
 use crate::execution::{Outcome, SkipReason};
 use crate::ids::{
     ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin,
-    RequestId,
+    RequestId, TokenId,
 };
 use crate::job::Job;
 use crate::jump::JUMP;
@@ -143,6 +144,20 @@ pub enum Action {
     ZonesFiled {
         /// The state's [`Filing::epoch`](crate::state::record::Filing::epoch) that this is about.
         epoch: u32,
+    },
+    /// A token of the API made. Its time of creation is the entry's, whatever it says.
+    CreateToken {
+        /// Its id.
+        id: TokenId,
+        /// The token.
+        token: Token,
+        /// Whether it is the one that closes the API; only that one can be made while it is open.
+        first: bool,
+    },
+    /// A token of the API revoked.
+    RevokeToken {
+        /// Its id.
+        id: TokenId,
     },
 }
 
@@ -496,6 +511,14 @@ pub enum Refusal {
     /// The definition cannot be used.
     #[error("{0}")]
     Invalid(Arc<str>),
+    /// The API is closed already: the first token was made.
+    #[error(
+        "the first token was made already: ask who holds a token with manage-tokens, or recover on a server"
+    )]
+    TokensExist,
+    /// No such token.
+    #[error("no token has the id {0}")]
+    UnknownToken(TokenId),
     /// A run without a request id has no cause.
     #[error("a run needs a request id")]
     NoRequest,

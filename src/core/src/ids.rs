@@ -35,6 +35,10 @@ wide_id!(
     JobUid
 );
 wide_id!(
+    /// A token of the API: the part of it that may be shown.
+    TokenId
+);
+wide_id!(
     /// A client's request, so that a retried one does not act twice.
     RequestId
 );

@@ -58,6 +58,8 @@ pub fn is_whole(action: &Action) -> bool {
             | Action::Pause(_)
             | Action::Hold(_)
             | Action::Release(_)
+            | Action::CreateToken { .. }
+            | Action::RevokeToken { .. }
     )
 }
 

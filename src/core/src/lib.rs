@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file, a random source or the order of a hash map: time, chance and
 //! membership are arguments. What runs when is decided by this crate alone.
 
+pub mod access;
 pub mod apply;
 pub mod bootstrap;
 pub mod command;

@@ -31,6 +31,10 @@ pub const CATCHUP_STARTS_MAX: usize = 100;
 pub const OUTPUT_TAIL_BYTES: usize = 4 * 1024;
 /// The output kept for an execution in the history, in bytes: as Dkron.
 pub const OUTPUT_BYTES_MAX: usize = 256_000;
+/// Most tokens of the API: each is looked at only by its id, so this only bounds the state.
+pub const TOKENS_MAX: usize = 1_000;
+/// Most beginnings of job names that one token means.
+pub const TOKEN_PREFIXES_MAX: usize = 16;
 /// How long a request id is remembered.
 pub const REQUEST_MEMORY: Span = Span::from_seconds(600);
 /// Most remembered request ids: the oldest gives way, so that a flood stays bounded.

@@ -16,7 +16,7 @@ pub use service::Calls;
 use super::codec;
 use super::snapshot::SnapshotFile;
 use super::type_config::{Peer, ServerId, Types, Vote};
-use crate::net;
+use crate::net::Dialer;
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_wire::WireError;
 use dkron_wire::consensus::service::ConsensusClient;
@@ -64,6 +64,7 @@ struct Exchange {
     own: NodeId,
     stamp: Stamp,
     addresses: Addresses,
+    dialer: Dialer,
     /// The open lines, each with the address that it goes to. Three for every server ever met.
     lines: Mutex<Lines>,
 }
@@ -83,9 +84,9 @@ pub(crate) struct Link {
 type Client = ConsensusClient<Channel>;
 
 impl Network {
-    pub(crate) fn new(own: NodeId, stamp: Stamp, addresses: Addresses) -> Network {
+    pub(crate) fn new(own: NodeId, stamp: Stamp, addresses: Addresses, dialer: Dialer) -> Network {
         let lines = Mutex::new(BTreeMap::new());
-        Network { exchange: Arc::new(Exchange { own, stamp, addresses, lines }) }
+        Network { exchange: Arc::new(Exchange { own, stamp, addresses, dialer, lines }) }
     }
 
     fn link(&self, target: ServerId, peer: &Peer, line: Line) -> Link {
@@ -119,7 +120,8 @@ impl Link {
             match lines.get(&(self.target.0, line)) {
                 Some((to, channel)) if *to == address => channel.clone(),
                 _ => {
-                    let channel = net::line(&address).map_err(|error| Unreachable::new(&error))?;
+                    let channel =
+                        self.exchange.dialer.line(&address).map_err(|error| Unreachable::new(&error))?;
                     lines.insert((self.target.0, line), (address, channel.clone()));
                     channel
                 }

@@ -11,6 +11,7 @@ mod suite;
 use super::machine::{Digest, Effects, Machine, Turn};
 use super::type_config::Replies;
 use super::{Blank, Error, Founder, Ground, Options, Peer, Priority, Raft, SnapshotRule, open};
+use crate::net::Dialer;
 use crate::task::spawn;
 use bytes::Bytes;
 use dkron_core::command::{Action, Batch, Command, Refusal, Reply};
@@ -140,6 +141,7 @@ pub(crate) fn options<M: Machine>() -> (Options<M>, History<M::Row>) {
         blank: Blank::Wait,
         founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
         addresses,
+        dialer: Dialer::default(),
         multiplier: 1,
         snapshots: SnapshotRule { bytes: u64::MAX, entries: u64::MAX, every: Duration::from_secs(3_600) },
         clock: Arc::new(|| Time::from_seconds(1_800_000_000)),

@@ -10,10 +10,11 @@ use crate::generated::log::v1 as proto;
 use crate::generated::log::v1::command::Action as Wire;
 use crate::registration;
 use crate::reports::{decode_reports, encode_reports};
+use crate::token;
 use crate::wide;
 use bytes::Bytes;
 use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch, Version};
-use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId};
+use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::time::Time;
 use std::sync::Arc;
@@ -69,6 +70,12 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
         Action::SetDefaultZone { zone } => Wire::SetDefaultZone(zone.to_string()),
         Action::ZonesFiled { epoch } => Wire::ZonesFiled(*epoch),
         Action::Backfill(backfill) => Wire::Backfill(encode_backfill(backfill, time)),
+        Action::CreateToken { id, token, first } => Wire::CreateToken(proto::CreateToken {
+            id: wide::bytes(id.0),
+            token: Some(token::to_proto(token)),
+            first: *first,
+        }),
+        Action::RevokeToken { id } => Wire::RevokeToken(wide::bytes(id.0)),
     }
 }
 
@@ -110,6 +117,12 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
         Wire::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
         Wire::ZonesFiled(epoch) => Action::ZonesFiled { epoch },
         Wire::Backfill(backfill) => Action::Backfill(decode_backfill(backfill, time)?),
+        Wire::CreateToken(made) => Action::CreateToken {
+            id: TokenId(wide::read(&made.id, "create_token.id")?),
+            token: token::from_proto(made.token)?,
+            first: made.first,
+        },
+        Wire::RevokeToken(id) => Action::RevokeToken { id: TokenId(wide::read(&id, "revoke_token")?) },
     })
 }
 

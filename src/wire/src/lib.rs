@@ -26,6 +26,7 @@ pub mod snapshot;
 pub mod state;
 pub mod submit;
 pub mod supervisor;
+mod token;
 mod wide;
 
 pub use error::WireError;

@@ -5,7 +5,7 @@ use crate::generated::reply::v1 as proto;
 use crate::generated::reply::v1::reply::Reply as Wire;
 use crate::wide;
 use dkron_core::command::{Refusal, Reply, Version};
-use dkron_core::ids::{ExecutionId, JobSlot, JobUid, NodeSlot, RequestId};
+use dkron_core::ids::{ExecutionId, JobSlot, JobUid, NodeSlot, RequestId, TokenId};
 use prost::Message;
 
 /// The reply's bytes.
@@ -73,6 +73,8 @@ fn refusal_to_proto(refusal: &Refusal) -> proto::Refused {
         Refusal::OlderLife { name, life, known } => {
             proto::Refused { numbers: vec![*life, *known], ..named(17, name) }
         }
+        Refusal::TokensExist => plain(30),
+        Refusal::UnknownToken(id) => proto::Refused { id: Some(wide::bytes(id.0)), ..plain(31) },
         Refusal::BackfillTooLarge { job, waiting, wanted } => {
             proto::Refused { numbers: vec![(*waiting).into(), (*wanted).into()], ..named(18, job) }
         }
@@ -113,6 +115,8 @@ fn refusal_from_proto(refused: proto::Refused) -> Result<Refusal, WireError> {
             let [waiting, wanted] = two(&refused.numbers)?;
             Refusal::BackfillTooLarge { job: text.into(), waiting: small(waiting)?, wanted: small(wanted)? }
         }
+        30 => Refusal::TokensExist,
+        31 => Refusal::UnknownToken(TokenId(id()?)),
         kind => return Err(WireError::UnknownNumber { field: "refused.kind", number: kind.into() }),
     })
 }

@@ -11,11 +11,11 @@ use crate::error::WireError;
 use crate::generated::state::v1 as proto;
 use crate::generated::state::v1::record::Record as Wire;
 use crate::launch::{origin_from_parts, origin_to_parts};
-use crate::{definition, registration, reply, wide};
+use crate::{definition, registration, reply, token, wide};
 use bytes::Bytes;
 use dkron_core::command::Counters;
 use dkron_core::execution::Verdict;
-use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, RequestId};
+use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, RequestId, TokenId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::rules::Rules;
 use dkron_core::state::record::{
@@ -51,6 +51,9 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
             touched_at: touched_at.nanos(),
             job: Some(put_to_proto(put, Time::EPOCH)),
         }),
+        Record::Token(id, token) => {
+            Wire::Token(proto::Token { id: wide::bytes(id.0), token: Some(token::to_proto(token)) })
+        }
     };
     proto::Record { record: Some(record) }.encode_to_vec()
 }
@@ -77,6 +80,9 @@ pub fn decode_record(bytes: impl bytes::Buf) -> Result<Record, WireError> {
             let import = RequestId(wide::read(&staged.import, "staged.import")?);
             Record::Staged(import, Time::from_nanos(staged.touched_at), put_from_proto(put, Time::EPOCH)?)
         }
+        Wire::Token(token) => {
+            Record::Token(TokenId(wide::read(&token.id, "token.id")?), token::from_proto(token.token)?)
+        }
     })
 }
 
@@ -89,6 +95,7 @@ fn cluster_to_proto(cluster: &Cluster) -> proto::Cluster {
         filed_by: cluster.filing.by.to_string(),
         epoch: cluster.filing.epoch,
         filing: cluster.filing.pending,
+        closed: cluster.closed,
     }
 }
 
@@ -100,6 +107,7 @@ fn cluster_from_proto(cluster: proto::Cluster) -> Result<Cluster, WireError> {
         held_since: cluster.held_since.map(Time::from_nanos),
         floor: Time::from_nanos(cluster.floor),
         filing: Filing { by: cluster.filed_by.into(), epoch: cluster.epoch, pending: cluster.filing },
+        closed: cluster.closed,
     })
 }
 

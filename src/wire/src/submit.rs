@@ -10,8 +10,9 @@ use crate::generated::server::v1::submit_request::Intent as WireIntent;
 use crate::reply;
 use crate::wide;
 use bytes::Bytes;
+use dkron_core::access::Principal;
 use dkron_core::command::{Command, Reply, Version};
-use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeId, RequestId, Stamp};
+use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeId, RequestId, Stamp, TokenId};
 use dkron_core::intent::{Intent, Wish, is_whole};
 use dkron_core::time::Time;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Submitted {
     pub priority: u8,
     /// The client's request.
     pub request: RequestId,
+    /// In whose name.
+    pub by: Principal,
     /// The intent.
     pub intent: Intent,
 }
@@ -84,6 +87,11 @@ pub fn to_wire(submitted: &Submitted) -> service::SubmitRequest {
         priority: submitted.priority.into(),
         request: wide::bytes(submitted.request.0),
         intent: Some(intent),
+        token: match submitted.by {
+            Principal::Token(id) => Some(wide::bytes(id.0)),
+            Principal::Nobody | Principal::Operator => None,
+        },
+        operator: submitted.by == Principal::Operator,
     }
 }
 
@@ -111,6 +119,12 @@ pub fn from_wire(message: service::SubmitRequest) -> Result<Submitted, WireError
             number: message.priority.into(),
         })?,
         request: RequestId(wide::read(&message.request, "submit.request")?),
+        by: match (message.token, message.operator) {
+            (Some(id), false) => Principal::Token(TokenId(wide::read(&id, "submit.token")?)),
+            (None, true) => Principal::Operator,
+            (None, false) => Principal::Nobody,
+            (Some(_), true) => return Err(WireError::NotAllowed { field: "submit.operator" }),
+        },
         intent,
     })
 }

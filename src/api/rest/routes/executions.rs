@@ -6,7 +6,9 @@ use crate::api::rest::execution_json::{
     ExecutionView, ListForm, encode_busy, encode_execution, encode_executions,
 };
 use crate::api::rest::skip_json::encode_skips;
+use crate::app::access::Caller;
 use crate::app::executions::Run;
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use dkron_core::execution::Verdict;
@@ -38,8 +40,13 @@ pub(super) async fn get(
     Ok(json(StatusCode::OK, encode_execution(&view(&run), query.pretty())))
 }
 
-pub(super) async fn busy(State(door): State<Door>, query: Query) -> Answer {
-    let runs = door.app.busy().await?;
+pub(super) async fn busy(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+) -> Answer {
+    let mut runs = door.app.busy().await?;
+    runs.retain(|run| caller.means(&run.job_name));
     Ok(listed(runs.len(), encode_busy(runs.iter().map(view), query.pretty())))
 }
 

@@ -27,7 +27,11 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let text =
+        |name: HeaderName| request.headers().get(&name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if let Some(site @ ("cross-site" | "same-site")) = text(HeaderName::from_static("sec-fetch-site")) {
+        return Err(Problem(StatusCode::FORBIDDEN, format!("a {site} page may not change anything here")));
+    }
     let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
     if text(header::HOST) == Some(host) {

@@ -6,12 +6,15 @@ use crate::api::rest::job_json::{JobView, SentJob, decode_job, decode_jobs, enco
 use crate::api::rest::read::BODY_BYTES_MAX;
 use crate::api::rest::replies::encode_restored;
 use crate::api::status::Problem;
+use crate::app::access::Caller;
 use crate::app::jobs::{Filter, Shown, Submit};
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Multipart, OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use dkron_core::access::Capability;
 use dkron_core::command::{Scope, Version};
 use dkron_core::ids::JobUid;
 use std::cmp::Ordering;
@@ -29,7 +32,11 @@ const SORTS: [&str; 9] = [
     "next",
 ];
 
-pub(super) async fn list(State(door): State<Door>, query: Query) -> Answer {
+pub(super) async fn list(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+) -> Answer {
     let filter = Filter {
         text: query.said("q").map(str::to_owned),
         metadata: query.pairs("metadata"),
@@ -39,10 +46,12 @@ pub(super) async fn list(State(door): State<Door>, query: Query) -> Answer {
     let (sort, slice) = (query.choice("_sort", &SORTS)?, query.slice()?);
     let descending = query.get("_order") == Some("DESC");
     // Of all jobs by name, which is what a client asks for who says nothing, only the page is looked at.
-    let (total, page) = if filter == Filter::default() && matches!(sort, "id" | "name") {
+    let by_name = filter == Filter::default() && matches!(sort, "id" | "name");
+    let (total, page) = if by_name && !caller.is_limited() {
         door.app.page(slice.places(), descending).await?
     } else {
         let mut jobs = door.app.jobs(filter).await?;
+        jobs.retain(|shown| caller.means(&shown.job.name));
         jobs.sort_by(|one, other| compare(sort, one, other));
         if descending {
             jobs.reverse();
@@ -82,6 +91,7 @@ pub(super) async fn get(State(door): State<Door>, Path(name): Path<String>, quer
 /// `If-Match` makes it a safe update.
 pub(super) async fn submit(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     query: Query,
@@ -90,6 +100,11 @@ pub(super) async fn submit(
     let body = body.map_err(unread)?;
     let sent = decode_job(&body)
         .map_err(|error| Problem::bad_request(format!("Unable to parse payload: {error}.")))?;
+    let runs = query.get("runoncreate").is_some();
+    caller.may(Capability::WriteJobs, Some(&sent.job.name))?;
+    if runs {
+        caller.may(Capability::RunJobs, Some(&sent.job.name))?;
+    }
     let expected = expected_version(&headers)?;
     let stored = door
         .app
@@ -104,7 +119,7 @@ pub(super) async fn submit(
         crate::app::Kind::Invalid => Problem::bad_request(format!("Job validation failed: {error}.")),
         _ => error.into(),
     })?;
-    if query.get("runoncreate").is_some() {
+    if runs {
         door.app.run_job(&sent.job.name, None).await?;
     }
     let response = json(StatusCode::CREATED, encode_job(&sent.echo(), query.pretty()));
@@ -148,7 +163,11 @@ pub(super) async fn release(State(door): State<Door>, Path(name): Path<String>, 
 }
 
 /// A backup: the multipart field `file` holds the array of `GET /v1/jobs`. All jobs are stored, or none.
-pub(super) async fn restore(State(door): State<Door>, mut form: Multipart) -> Answer {
+pub(super) async fn restore(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    mut form: Multipart,
+) -> Answer {
     let unreadable = |error: axum::extract::multipart::MultipartError| {
         Problem(error.status(), format!("file: {}", error.body_text()))
     };
@@ -160,6 +179,9 @@ pub(super) async fn restore(State(door): State<Door>, mut form: Multipart) -> An
         }
     };
     let jobs = decode_jobs(&backup).map_err(|error| Problem::bad_request(format!("file: {error}")))?;
+    for sent in &jobs {
+        caller.may(Capability::WriteJobs, Some(&sent.job.name))?;
+    }
     let submit = |sent: SentJob| Submit {
         job: sent.job,
         counters: Some(sent.counters),

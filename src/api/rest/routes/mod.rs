@@ -1,10 +1,12 @@
 //! Dkron's routes, version 1: which path asks for what.
 
+mod access;
 mod cluster;
 mod executions;
 mod guard;
 mod jobs;
 mod query;
+mod tokens;
 mod waiting;
 
 pub use waiting::waiting_router;
@@ -59,8 +61,14 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
         .route("/jobs/{job}/skips", get(executions::skips))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/self", get(tokens::own))
+        .route("/tokens/bootstrap", post(tokens::bootstrap))
+        .route("/tokens/recover", post(tokens::recover))
+        .route("/tokens/{token}", get(tokens::get).delete(tokens::revoke))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
+        .layer(from_fn_with_state(door.clone(), access::check))
         .layer(from_fn_with_state(door.clone(), guard::whom))
         .layer(axum::middleware::from_fn(guard::same_origin));
     Router::new()
@@ -69,6 +77,7 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
         .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
+        .layer(from_fn_with_state(door.clone(), access::check))
         .nest("/v1", v1)
         .fallback(any(guard::not_found))
         .method_not_allowed_fallback(guard::not_found)

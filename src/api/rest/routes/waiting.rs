@@ -17,7 +17,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 /// The routes until [`super::router`] takes over.
-pub fn waiting_router(waiting: Waiting) -> Router {
+/// Of a node that is secured only the process is shown: who may see more is not known yet.
+pub fn waiting_router(waiting: Waiting, secured: bool) -> Router {
+    let seen = if secured { any(refuse) } else { get(members) };
     Router::new()
         .route("/health", get(async || json(StatusCode::OK, encode_health())))
         .route(
@@ -25,7 +27,7 @@ pub fn waiting_router(waiting: Waiting) -> Router {
             get(async || json(StatusCode::OK, Json::object([("live", Json::Bool(true))]).render(false))),
         )
         .route("/readyz", get(ready))
-        .route("/v1/members", get(members))
+        .route("/v1/members", seen)
         // As Dkron: clients take this for "no leader".
         .route("/v1/leader", get(async || (StatusCode::INTERNAL_SERVER_ERROR, "null").into_response()))
         .route("/v1/isleader", get(async || json(StatusCode::NOT_FOUND, encode_is_leader(false))))

@@ -9,6 +9,7 @@ mod jobs;
 mod nodes;
 mod outcome;
 mod put;
+mod tokens;
 mod zones;
 
 use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
@@ -132,6 +133,8 @@ impl Step<'_> {
             Action::AdoptZoneData { version } => Ok(self.adopt_zone_data(version)),
             Action::SetDefaultZone { zone } => self.set_default_zone(zone),
             Action::ZonesFiled { epoch } => Ok(self.zones_filed(*epoch)),
+            Action::CreateToken { id, token, first } => self.create_token(*id, token, *first),
+            Action::RevokeToken { id } => self.revoke_token(*id),
         }
     }
 
@@ -151,6 +154,7 @@ impl Step<'_> {
             held_since: None,
             floor: Time::EPOCH,
             filing: Filing { by: founding.zone_data.clone(), epoch: 0, pending: false },
+            closed: false,
         };
         self.ledger.state.set_cluster(cluster, zone);
         Ok(Reply::Done)

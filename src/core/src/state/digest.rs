@@ -5,7 +5,8 @@
 use super::record::{
     Execution, JobRecord, NodeRecord, Occurrence, Progress, Remembered, Requested, Staged, Turn,
 };
-use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, RequestId};
+use crate::access::Token;
+use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use crate::time::Time;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -155,7 +156,21 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
         .text(cluster.filing.by.as_bytes())
         .small(cluster.filing.epoch)
         .small(u64::from(cluster.filing.pending))
+        .small(u64::from(cluster.closed))
         .hash()
+}
+
+pub(super) fn token(id: TokenId, token: &Token) -> u128 {
+    let head = Bytes::new(9)
+        .number(id.0)
+        .text(token.name.as_bytes())
+        .text(&token.hash)
+        .time(token.created_at)
+        .time(token.expires_at.unwrap_or(Time::NEVER))
+        .small(token.policy.capabilities.len() as u64);
+    let capabilities = token.policy.capabilities.iter();
+    let head = capabilities.fold(head, |bytes, capability| bytes.small(capability.number()));
+    token.policy.jobs.iter().fold(head, |bytes, prefix| bytes.text(prefix.as_bytes())).hash()
 }
 
 pub(super) fn free(slot: JobSlot, generation: u32) -> u128 {

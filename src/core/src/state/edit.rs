@@ -2,7 +2,8 @@
 
 use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Turn};
 use super::{Slot, State, digest};
-use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::access::Token;
+use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, Origin, RequestId, TokenId};
 use crate::rules::Rules;
 use crate::schedule::Zone;
 use crate::time::Time;
@@ -324,6 +325,15 @@ impl State {
         self.swap_digest(old, new);
         if let Some(staged) = staged {
             self.staged.insert(import, Arc::new(staged));
+        }
+    }
+
+    pub(crate) fn set_token(&mut self, id: TokenId, token: Option<Token>) {
+        let old = self.tokens.remove(&id).map_or(0, |old| digest::token(id, &old));
+        let new = token.as_ref().map_or(0, |new| digest::token(id, new));
+        self.swap_digest(old, new);
+        if let Some(token) = token {
+            self.tokens.insert(id, Arc::new(token));
         }
     }
 

@@ -16,7 +16,8 @@ mod requests;
 pub use digest::DIGEST_VERSION;
 pub use rebuild::RebuildError;
 
-use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId};
+use crate::access::Token;
+use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId, TokenId};
 use crate::rules::Rules;
 use crate::schedule::Zone;
 use crate::time::Time;
@@ -68,6 +69,7 @@ pub struct State {
     remembered: OrdMap<RequestId, Arc<Remembered>>,
     remembered_times: OrdSet<(Time, RequestId)>,
     staged: OrdMap<RequestId, Arc<Staged>>,
+    tokens: OrdMap<TokenId, Arc<Token>>,
 
     digest: u128,
     /// Records read or written since the state began, for the test that nothing costs all jobs.
@@ -101,6 +103,7 @@ impl Default for State {
             remembered: OrdMap::new(),
             remembered_times: OrdSet::new(),
             staged: OrdMap::new(),
+            tokens: OrdMap::new(),
             digest: 0,
             touched: 0,
         }

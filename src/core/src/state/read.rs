@@ -2,8 +2,9 @@
 
 use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Staged, Timer};
 use super::{Slot, State};
+use crate::access::Token;
 use crate::command::PutJob;
-use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId};
+use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use crate::node::Work;
 use crate::schedule::{Zone, ZoneData, Zones};
 use crate::time::Time;
@@ -209,6 +210,21 @@ impl State {
         self.staged.get(&import)
     }
 
+    /// Whether the API asks everybody for a token.
+    pub fn is_closed(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.closed)
+    }
+
+    /// The token of this id.
+    pub fn token(&self, id: TokenId) -> Option<&Arc<Token>> {
+        self.tokens.get(&id)
+    }
+
+    /// All tokens, in the order of their ids.
+    pub fn tokens(&self) -> impl Iterator<Item = (TokenId, &Arc<Token>)> {
+        self.tokens.iter().map(|(id, token)| (*id, token))
+    }
+
     /// Everything, as plain values: what a snapshot stores. Jobs stand before what names them.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let jobs = self.jobs.iter().enumerate().filter_map(|(index, slot)| match slot {
@@ -237,6 +253,7 @@ impl State {
             .map(|(request, found)| Record::Remembered(*request, Remembered::clone(found)));
         let nodes = self.nodes().map(|(slot, node)| Record::Node(slot, NodeRecord::clone(node)));
         let cluster = self.cluster.iter().cloned().map(Record::Cluster);
+        let tokens = self.tokens().map(|(id, token)| Record::Token(id, Token::clone(token)));
         cluster
             .chain(jobs)
             .chain(free)
@@ -246,5 +263,6 @@ impl State {
             .chain(waiting)
             .chain(remembered)
             .chain(staged)
+            .chain(tokens)
     }
 }

@@ -80,6 +80,12 @@ impl State {
                 jobs.push_back(Arc::new(job));
                 self.set_staged(import, Some(Staged { touched_at, jobs }));
             }
+            Record::Token(id, token) => {
+                if self.token(id).is_some() {
+                    return Err(RebuildError::Twice(format!("token {id}")));
+                }
+                self.set_token(id, Some(token));
+            }
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! The records that the state is made of, each a plain value: what a snapshot stores and a digest sums.
 
+use crate::access::Token;
 use crate::command::{Counters, PutJob, Reply, Version};
 use crate::execution::Verdict;
 use crate::ids::{
     ExecutionId, ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Origin, RequestId,
+    TokenId,
 };
 use crate::node::{Liveness, Registration, Work};
 use crate::rules::{self, Rules};
@@ -288,6 +290,8 @@ pub struct Cluster {
     pub floor: Time,
     /// What next due times are computed by.
     pub filing: Filing,
+    /// Whether the API asks everybody for a token.
+    pub closed: bool,
 }
 
 /// By which zone data, and for which default zone, next due times are computed.
@@ -321,4 +325,6 @@ pub enum Record {
     Remembered(RequestId, Remembered),
     /// A part of an import: its jobs from this position on.
     Staged(RequestId, Time, PutJob),
+    /// A token of the API.
+    Token(TokenId, Token),
 }

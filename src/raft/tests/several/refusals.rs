@@ -47,7 +47,8 @@ async fn a_message_for_another_server_cluster_or_incarnation_is_refused_by_name(
     let cluster = Cluster::formed(1).await;
     let own = cluster.sites[0].id;
     let address = cluster.sites[0].running.as_ref().expect("it runs").address;
-    let mut client = ConsensusClient::new(net::line(&address.to_string()).expect("an address"));
+    let mut client =
+        ConsensusClient::new(net::Dialer::default().line(&address.to_string()).expect("an address"));
     let right = Head { stamp: STAMP, sender: NodeId(66), target: own };
     let other_cluster = Stamp { cluster: ClusterId(0xbad), ..STAMP };
     let other_incarnation = Stamp { incarnation: Incarnation(9), ..STAMP };
@@ -76,7 +77,7 @@ async fn before_consensus_is_started_everything_is_answered_unavailable() {
         .add_service(Calls::service(cell))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
     let serving = spawn("serving", serving);
-    let mut client = ConsensusClient::new(net::line(&address).expect("an address"));
+    let mut client = ConsensusClient::new(net::Dialer::default().line(&address).expect("an address"));
     let head = Head { stamp: STAMP, sender: NodeId(1), target: NodeId(2) };
     for status in answers(&mut client, head).await {
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");

@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -75,6 +75,10 @@ pub mod command {
         Backfill(super::Backfill),
         #[prost(message, tag = "24")]
         Cordon(super::Cordon),
+        #[prost(message, tag = "40")]
+        CreateToken(super::CreateToken),
+        #[prost(bytes, tag = "41")]
+        RevokeToken(::prost::bytes::Bytes),
     }
 }
 /// A row is a head, then in this order what the head says:
@@ -248,4 +252,31 @@ pub struct Cordon {
     pub node: u32,
     #[prost(uint32, tag = "2")]
     pub work: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateToken {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub token: ::core::option::Option<Token>,
+    #[prost(bool, tag = "3")]
+    pub first: bool,
+}
+/// A token of the API; of its secret only the hash.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Token {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// SHA-256: 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub hash: ::prost::bytes::Bytes,
+    #[prost(uint32, repeated, tag = "3")]
+    pub capabilities: ::prost::alloc::vec::Vec<u32>,
+    /// Beginnings of job names; none for all jobs.
+    #[prost(string, repeated, tag = "4")]
+    pub jobs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(sfixed64, tag = "5")]
+    pub created_at: i64,
+    #[prost(sfixed64, optional, tag = "6")]
+    pub expires_at: ::core::option::Option<i64>,
 }

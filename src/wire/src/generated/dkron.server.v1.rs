@@ -18,6 +18,12 @@ pub struct SubmitRequest {
     pub priority: u32,
     #[prost(bytes = "bytes", tag = "3")]
     pub request: ::prost::bytes::Bytes,
+    /// The token in whose name it is asked for.
+    #[prost(bytes = "bytes", optional, tag = "20")]
+    pub token: ::core::option::Option<::prost::bytes::Bytes>,
+    /// It is asked for by who has shown that a server's disk is his.
+    #[prost(bool, tag = "21")]
+    pub operator: bool,
     #[prost(oneof = "submit_request::Intent", tags = "4, 5, 6, 7")]
     pub intent: ::core::option::Option<submit_request::Intent>,
 }

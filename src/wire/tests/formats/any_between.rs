@@ -1,7 +1,8 @@
 //! Strategies for what servers say to one another.
 
 use crate::any_of::{action, counters, job, name, reply, stamp, text, version, wide};
-use dkron_core::ids::{NodeId, RequestId};
+use dkron_core::access::Principal;
+use dkron_core::ids::{NodeId, RequestId, TokenId};
 use dkron_core::intent::{Intent, Wish, is_whole};
 use dkron_wire::submit::{self, Head, Submitted};
 use proptest::collection::vec;
@@ -26,11 +27,17 @@ pub(crate) fn submitted() -> BoxedStrategy<Submitted> {
         name().prop_map(|name| Intent::Run { name }),
         action().prop_filter("a client's own", is_whole).prop_map(Intent::Change),
     ];
-    (stamp(), wide(), any::<u8>(), wide(), intent)
-        .prop_map(|(stamp, target, priority, request, intent)| Submitted {
+    let by = prop_oneof![
+        Just(Principal::Nobody),
+        wide().prop_map(|id| Principal::Token(TokenId(id))),
+        Just(Principal::Operator),
+    ];
+    (stamp(), wide(), any::<u8>(), wide(), by, intent)
+        .prop_map(|(stamp, target, priority, request, by, intent)| Submitted {
             head: Head { stamp, target: NodeId(target) },
             priority,
             request: RequestId(request),
+            by,
             intent,
         })
         .boxed()

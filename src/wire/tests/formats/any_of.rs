@@ -3,6 +3,7 @@
 //! The larger ones are boxed: a strategy's value is as large as all that it may make, and test threads have
 //! small stacks.
 
+use crate::any_access::{self, token};
 use dkron_core::command::{
     Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
     PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
@@ -302,6 +303,7 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
             Action::Backfill(Backfill { name, job: JobUid(job), nominals })
         }),
         1 => founding().prop_map(Action::Found),
+        1 => any_access::action(),
     ]
     .boxed()
 }
@@ -478,6 +480,7 @@ pub(crate) fn reply() -> BoxedStrategy<Reply> {
         select(plain.to_vec()),
         small().prop_map(Refusal::Changed),
         wide().prop_map(|id| Refusal::UnknownImport(RequestId(id))),
+        any_access::refusal(),
         (name(), wide()).prop_map(|(job, id)| Refusal::Overlap { job, execution: ExecutionId(id) }),
         (name(), number(), number()).prop_map(|(name, life, known)| Refusal::OlderLife { name, life, known }),
         (name(), small(), small()).prop_map(|(job, waiting, wanted)| Refusal::BackfillTooLarge {
@@ -574,11 +577,11 @@ fn occurrence_record() -> BoxedStrategy<Occurrence> {
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let filing =
         (name(), small(), any::<bool>()).prop_map(|(by, epoch, pending)| Filing { by, epoch, pending });
-    let cluster = (founding(), any::<bool>(), option::of(time()), time(), filing);
+    let cluster = (founding(), any::<bool>(), option::of(time()), time(), (filing, any::<bool>()));
     let node = (registration(), select(&Liveness::ALL[..]), time(), select(&Work::ALL[..]));
     prop_oneof![
-        cluster.prop_map(|(founding, paused, held_since, floor, filing)| {
-            Record::Cluster(Cluster { founding, paused, held_since, floor, filing })
+        cluster.prop_map(|(founding, paused, held_since, floor, (filing, closed))| {
+            Record::Cluster(Cluster { founding, paused, held_since, floor, filing, closed })
         }),
         (small(), job_record()).prop_map(|(slot, job)| Record::Job(JobSlot(slot), job)),
         (small(), small()).prop_map(|(slot, generation)| Record::Free(JobSlot(slot), generation)),
@@ -592,5 +595,6 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
         (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
+        (wide(), token()).prop_map(|(id, token)| Record::Token(TokenId(id), token)),
     ]
 }

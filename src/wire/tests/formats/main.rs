@@ -2,6 +2,7 @@
 //!
 //! One binary, because each would link the same code again.
 
+mod any_access;
 mod any_between;
 mod any_of;
 mod consensus;

@@ -47,6 +47,7 @@ fn ledger() -> Ledger {
     actions.push(Action::Delete { name: "job-3".into() });
     actions.push(Action::Stage { import: RequestId(9), jobs: vec![put(10), put(11)] });
     actions.push(run);
+    actions.push(values::first_token());
     let command = |(number, action)| Command { request: Some(RequestId(number)), action };
     let commands = (100u128..).zip(actions).map(command).collect();
     let mut ledger = Ledger::default();

@@ -1,5 +1,6 @@
 //! Fixed values that name every kind of thing once, for the golden files and the sizes.
 
+use dkron_core::access::{Capability, Policy, Token};
 use dkron_core::command::*;
 use dkron_core::delivery::{Launch, Told};
 use dkron_core::execution::*;
@@ -185,6 +186,8 @@ pub(crate) fn batch() -> Batch {
         Action::Cordon { node: NodeSlot(9), work: Work::Draining },
         Action::AdoptZoneData { version: "2026b".into() },
         Action::SetDefaultZone { zone: "Asia/Kolkata".into() },
+        first_token(),
+        Action::RevokeToken { id: TokenId(0x71) },
         Action::ZonesFiled { epoch: 3 },
         Action::Backfill(Backfill {
             name: "nightly-report".into(),
@@ -341,6 +344,21 @@ fn occurrence_record() -> state::Occurrence {
     }
 }
 
+pub(crate) fn first_token() -> Action {
+    Action::CreateToken { id: TokenId(0x70), token: token(), first: true }
+}
+
+fn token() -> Token {
+    let capabilities = [Capability::ReadJobs, Capability::ManageTokens].into();
+    Token {
+        name: "reports".into(),
+        hash: [0xab; 32],
+        policy: Policy { capabilities, jobs: vec!["team-a/".into(), "shared".into()] },
+        created_at: NOW,
+        expires_at: Some(NOW + Span::from_seconds(86_400)),
+    }
+}
+
 /// Every kind of record.
 pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
     use state::Record;
@@ -351,6 +369,7 @@ pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
         held_since: Some(NOW),
         floor: NOW,
         filing: state::Filing { by: "2026a".into(), epoch: 2, pending: true },
+        closed: true,
     };
     let origin = Origin::Backfill(RequestId(0x22));
     let requested = state::Requested { job: JobSlot(7), origin, nominal: NOW };
@@ -371,5 +390,6 @@ pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
         ("node", Record::Node(NodeSlot(1), node)),
         ("remembered", Record::Remembered(RequestId(0xf6), state::Remembered { at: NOW, reply })),
         ("staged", Record::Staged(RequestId(0xe5), NOW, put())),
+        ("token", Record::Token(TokenId(0x70), token())),
     ]
 }
