@@ -154,14 +154,16 @@ pub(super) fn principal() -> Principal {
 
 /// Whether this one may still write, by the state of the server that leads.
 pub(super) fn admit(state: &State, by: Principal, now: Time) -> Result<(), Error> {
-    let refused = |message: &str| Err(Error::new(Kind::Unauthenticated, message));
     match by {
         _ if !state.is_closed() => Ok(()),
         Principal::Operator => Ok(()),
-        Principal::Nobody => refused("a token is asked for: the server that was asked did not know it yet"),
+        Principal::Nobody => {
+            let message = "the server that was asked does not know yet that tokens are asked for: try again";
+            Err(Error::new(Kind::Unavailable, message))
+        }
         Principal::Token(id) => match state.token(id) {
             Some(token) if !token.is_expired(now) => Ok(()),
-            _ => refused("the token was revoked or has expired"),
+            _ => Err(Error::new(Kind::Unauthenticated, "the token was revoked or has expired")),
         },
     }
 }

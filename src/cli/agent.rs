@@ -128,7 +128,7 @@ mod tests {
         let (_, problems) = aside("dkron agent --acl");
         assert_eq!(
             problems[0],
-            "--acl: unknown flag; it is one of Dkron Pro; anybody who reaches the API may use it"
+            "--acl: unknown flag; it is one of Dkron Pro; the API is closed by `dkron token bootstrap`"
         );
         assert!(aside("dkron agent --advertise 1.2.3.4 --server=false").1.is_empty());
     }

@@ -1,8 +1,9 @@
 //! How this node dials other nodes' calls: in clear, or over TLS with a certificate on both sides.
 
 use super::stream::{Peer, Stream};
-use super::trust::{Certificate, Role, Trust, reason};
+use super::trust::{Certificate, Refusals, Role, Trust, is_of_tls, reason};
 use super::{CONNECT_TIMEOUT, Error, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT};
+use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
@@ -15,12 +16,13 @@ use tower::service_fn;
 #[derive(Clone, Default)]
 pub struct Dialer {
     trust: Option<Trust>,
+    refusals: Arc<Refusals>,
 }
 
 impl Dialer {
     /// Over TLS if there is trust, else in clear.
     pub fn new(trust: Option<Trust>) -> Dialer {
-        Dialer { trust }
+        Dialer { trust, refusals: Arc::default() }
     }
 
     /// Connects to another node's calls, `host:port`.
@@ -29,11 +31,8 @@ impl Dialer {
     /// [`Error::Dial`] with the reason.
     pub async fn dial(&self, address: &str) -> Result<Channel, Error> {
         let endpoint = endpoint(address)?;
-        let connecting = match self.connector(address) {
-            Some(connector) => endpoint.connect_with_connector(service_fn(connector)).await,
-            None => endpoint.connect().await,
-        };
-        connecting.map_err(dialling(address))
+        let connecting = endpoint.connect_with_connector(service_fn(self.connector(address)));
+        connecting.await.map_err(dialling(address))
     }
 
     /// The same without waiting: it connects at the first call, and again after a failure, looking the name up
@@ -42,37 +41,49 @@ impl Dialer {
     /// # Errors
     /// [`Error::Dial`] if the address cannot be one.
     pub fn line(&self, address: &str) -> Result<Channel, Error> {
-        let endpoint = endpoint(address)?;
-        Ok(match self.connector(address) {
-            Some(connector) => endpoint.connect_with_connector_lazy(service_fn(connector)),
-            None => endpoint.connect_lazy(),
-        })
+        Ok(endpoint(address)?.connect_with_connector_lazy(service_fn(self.connector(address))))
     }
 
-    /// Makes connections over TLS, if that is the way.
-    fn connector(
-        &self,
-        address: &str,
-    ) -> Option<
-        impl Fn(Uri) -> futures::future::BoxFuture<'static, io::Result<TokioIo<Stream>>> + Send + 'static,
-    > {
-        let (trust, address): (Trust, Arc<str>) = (self.trust.clone()?, address.into());
-        Some(move |_| -> futures::future::BoxFuture<'static, io::Result<TokioIo<Stream>>> {
-            let (trust, address) = (trust.clone(), address.clone());
-            Box::pin(async move { connect(&trust, &address).await.map(TokioIo::new) })
-        })
+    /// Makes the connections to an address.
+    fn connector(&self, address: &str) -> impl Fn(Uri) -> Connecting + Send + 'static + use<> {
+        let (dialer, address): (Dialer, Arc<str>) = (self.clone(), address.into());
+        move |_| {
+            let (dialer, address) = (dialer.clone(), address.clone());
+            Box::pin(async move { dialer.connect(&address).await.map(TokioIo::new) })
+        }
+    }
+
+    async fn connect(&self, address: &Arc<str>) -> io::Result<Stream> {
+        match &self.trust {
+            Some(trust) => connect(trust, address).await,
+            None => {
+                let tcp = dial(address).await?;
+                let peer = tcp.peer_addr()?;
+                Ok(Stream::plain(tcp, peer).telling(self.refusals.clone(), address.clone()))
+            }
+        }
     }
 }
 
-/// A connection to a server of the region. The whole has the time limit of its caller.
-pub(super) async fn connect(trust: &Trust, address: &Arc<str>) -> io::Result<Stream> {
-    let tcp = TcpStream::connect(&**address).await?;
+type Connecting = BoxFuture<'static, io::Result<TokioIo<Stream>>>;
+
+/// The whole of connecting has the time limit of its caller.
+async fn dial(address: &str) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect(address).await?;
+    // One that cannot be set so is slower, and works.
     drop(tcp.set_nodelay(true));
+    Ok(tcp)
+}
+
+/// A connection to a server of the region.
+pub(super) async fn connect(trust: &Trust, address: &Arc<str>) -> io::Result<Stream> {
+    let tcp = dial(address).await?;
     let peer = tcp.peer_addr()?;
     let (config, name) = trust.dials();
     let stream = match TlsConnector::from(config).connect(name, tcp).await {
         Ok(stream) => stream,
-        Err(error) => return Err(refuse(trust, address, reason(&error))),
+        Err(error) if is_of_tls(&error) => return Err(refuse(trust, address, reason(&error))),
+        Err(error) => return Err(error),
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let certificate = shown.map(|der| Certificate::read(der)).transpose().map_err(io::Error::other)?;

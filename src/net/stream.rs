@@ -103,6 +103,21 @@ impl Stream {
         }
     }
 
+    /// What comes first shows whether the other side speaks TLS where this one does not.
+    fn look(&mut self, read: &[u8]) {
+        const ALERT: [u8; 2] = [21, 3];
+        if !matches!(self.io, Io::Plain(_)) || read.is_empty() {
+            return;
+        }
+        let Some((refusals, address)) = self.telling.take().filter(|_| read.starts_with(&ALERT)) else {
+            return;
+        };
+        let reason = "it speaks TLS, and this node is set to speak in clear";
+        if refusals.is_news(&address, reason) {
+            tracing::warn!(%address, reason, "a server refuses the connection");
+        }
+    }
+
     fn tell(&self, error: &io::Error) {
         let is_alert = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let (Some((refusals, address)), Some(rustls::Error::AlertReceived(_))) = (&self.telling, is_alert)
@@ -134,8 +149,10 @@ impl AsyncRead for Stream {
             Io::Plain(io) => Pin::new(io).poll_read(context, buffer),
             Io::Secure(io) => Pin::new(io).poll_read(context, buffer),
         };
-        if let Poll::Ready(Err(error)) = &read {
-            self.tell(error);
+        match &read {
+            Poll::Ready(Err(error)) => self.tell(error),
+            Poll::Ready(Ok(())) => self.look(buffer.filled()),
+            Poll::Pending => {}
         }
         read
     }

@@ -28,9 +28,10 @@ struct Authority {
 }
 
 impl Authority {
-    fn new() -> Authority {
+    fn new(name: &str) -> Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("a certificate").pem();
         Authority { issuer: Issuer::new(params, key), pem }
@@ -104,7 +105,7 @@ async fn refusal(trust: &Trust, address: SocketAddr) -> String {
 
 #[tokio::test]
 async fn nodes_of_one_authority_reach_each_other_and_know_their_roles() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let ((_one, server), (_other, agent)) = (authority.trust(SERVER, 2099), authority.trust(AGENT, 2099));
     let (address, mut streams, _stop) = served(server).await;
     let mut near = dialled(&agent, address).await.expect("a connection");
@@ -127,12 +128,12 @@ async fn nodes_of_one_authority_reach_each_other_and_know_their_roles() {
 
 #[tokio::test]
 async fn strangers_the_expired_and_the_silent_are_refused_by_name() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (_server, server) = authority.trust(SERVER, 2099);
     let (address, _streams, _stop) = served(server).await;
     let (_folder, expired) = authority.trust(AGENT, 2020);
     assert_eq!(refusal(&expired, address).await, "it refuses this node's certificate: expired");
-    let stranger = Authority::new();
+    let stranger = Authority::new("another");
     let (_folder, foreign) = stranger.trust(AGENT, 2099);
     assert_eq!(refusal(&foreign, address).await, "its certificate is of another authority");
     // One that trusts us, with a certificate that we do not trust.
@@ -149,7 +150,7 @@ async fn strangers_the_expired_and_the_silent_are_refused_by_name() {
 
 #[tokio::test]
 async fn who_is_dialled_must_be_a_server_of_the_region() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (_agent, agent) = authority.trust(AGENT, 2099);
     for (names, year, words) in [
         (AGENT, 2099, "its certificate does not name server.global.dkron"),
@@ -182,7 +183,7 @@ async fn who_is_dialled_must_be_a_server_of_the_region() {
 
 #[tokio::test]
 async fn changed_files_count_for_new_connections_and_cut_no_old_one() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let (folder, server) = authority.trust(SERVER, 2099);
     let (_agent, agent) = authority.trust(AGENT, 2099);
     let (address, mut streams, _stop) = served(server.clone()).await;
@@ -206,7 +207,7 @@ async fn changed_files_count_for_new_connections_and_cut_no_old_one() {
 
 #[test]
 fn files_that_cannot_be_used_are_named_with_their_setting() {
-    let authority = Authority::new();
+    let authority = Authority::new("ours");
     let folder = tempfile::tempdir().expect("a folder");
     let files = authority.files(folder.path(), AGENT, 2099);
     let said = |files: &Tls, role| match Trust::load(files, "global", role) {

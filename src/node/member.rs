@@ -78,8 +78,7 @@ impl Member {
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
-        let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
-        let tokens = task::spawn("tokens", exposure.watch(raft.clone(), Keep::new(config.data_dir.clone())));
+        let tokens = watch_tokens(config, shared, raft.clone());
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
         let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
@@ -107,15 +106,9 @@ impl Member {
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
-        let agent = task::spawn(
-            "agent-stream",
-            keep_agent(
-                agent,
-                shared.dialer.clone(),
-                Servers::Known(shared.servers.clone()),
-                stop_agent.clone(),
-            ),
-        );
+        let servers = Servers::Known(shared.servers.clone());
+        let keeping = keep_agent(agent, shared.dialer.clone(), servers, stop_agent.clone());
+        let agent = task::spawn("agent-stream", keeping);
         Ok(Member {
             shared: shared.clone(),
             raft,
@@ -216,6 +209,12 @@ impl Member {
             tracing::warn!("the history took too long to close");
         }
     }
+}
+
+/// Tells what is open, and notes on the disk when tokens are asked for.
+fn watch_tokens(config: &Config, shared: &Shared, raft: Raft<Ledger>) -> JoinHandle<()> {
+    let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
+    task::spawn("tokens", exposure.watch(raft, Keep::new(config.data_dir.clone())))
 }
 
 /// Consensus, and where its rows go.

@@ -221,6 +221,11 @@ impl Cluster {
         self.token = token.map(str::to_owned);
     }
 
+    /// What is sent with every request.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// A request whose sending or answer may fail.
     pub(super) fn try_send(&self, number: u8, line: &str, body: &str) -> io::Result<Reply> {
         let token = self.token.as_deref().map(|token| ("x-dkron-token", token));

@@ -61,6 +61,7 @@ impl Work {
     /// Keeps what servers know of the runs, before they forget it.
     pub(super) fn gather(&mut self, cluster: &Cluster) {
         let leader = cluster.leader();
+        self.evidence.token = cluster.token().map(str::to_owned);
         eventually("an account of the runs", || self.evidence.gather(cluster.api(leader), &self.jobs));
     }
 
@@ -70,6 +71,7 @@ impl Work {
         self.wait_for_runs_after(until);
         cluster.send(cluster.leader(), "POST /v1/hold", "").expect(200);
         let leader = cluster.leader();
+        self.evidence.token = cluster.token().map(str::to_owned);
         eventually("all runs to be told", || {
             self.evidence.gather(cluster.api(leader), &self.jobs)?;
             let told = |run: &dkron_core::ledger::Run| self.evidence.told.contains_key(&run.execution);

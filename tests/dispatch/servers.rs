@@ -177,6 +177,7 @@ async fn consensus(
         (*id, Peer { name: format!("server-{}", id.0).into(), address: address.clone() })
     };
     let options = raft::Options {
+        dialer: dkron::net::Dialer::default(),
         blank: Blank::Found(addresses.iter().map(peer).collect()),
         founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
         addresses: watch::channel(Arc::new(addresses.clone())).1,

@@ -22,6 +22,8 @@ pub(crate) struct Told {
 /// Executions and skip records of some jobs.
 #[derive(Default)]
 pub(crate) struct Evidence {
+    /// What is sent to servers that ask for a token.
+    pub(crate) token: Option<String>,
     /// By the execution's own id, which jobs write out; of those that wrote nothing, by Dkron's.
     pub(crate) told: BTreeMap<String, Told>,
     skips: BTreeMap<String, Value>,
@@ -32,9 +34,12 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// Asks a server for all that it still knows of these jobs. None if it was killed meanwhile or refuses.
     pub(crate) fn gather(&mut self, api: SocketAddr, jobs: &[String]) -> Option<()> {
+        let token = self.token.clone();
         for job in jobs {
             let list = |what: &str| -> Option<Vec<Value>> {
-                let reply = http::send(api, &format!("GET /v1/jobs/{job}/{what}"), &[], b"").ok()?;
+                let token = token.as_deref().map(|token| ("x-dkron-token", token));
+                let line = format!("GET /v1/jobs/{job}/{what}");
+                let reply = http::send(api, &line, token.as_slice(), b"").ok()?;
                 (reply.status == 200).then(|| reply.json())?.as_array().cloned()
             };
             self.take_executions(job, &list("executions")?);

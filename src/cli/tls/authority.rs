@@ -27,9 +27,8 @@ struct Create {
     /// Where to put the files
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     directory: PathBuf,
-    /// What the authority is called
-    #[arg(long, default_value = "dkron authority")]
-    name: String,
+    #[arg(long, help = "What the authority is called [default: dkron authority and a random number]")]
+    name: Option<String>,
     /// How long it holds
     #[arg(long, default_value_t = 3_650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
@@ -38,7 +37,9 @@ struct Create {
 impl Authority {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Wish::Create(create) = self.command;
-        let pair = made::authority(&create.name, create.days)?;
+        // Two of one name could not be told apart in what is said of them.
+        let name = create.name.map_or_else(fresh_name, Ok)?;
+        let pair = made::authority(&name, create.days)?;
         let (certificate, key) = (create.directory.join(CERTIFICATE), create.directory.join(KEY));
         write(&[(&key, &pair.key, SECRET), (&certificate, &pair.certificate, PUBLIC)])?;
         println!("{}", certificate.display());
@@ -49,4 +50,11 @@ impl Authority {
         );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn fresh_name() -> anyhow::Result<String> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system has no random bytes: {error}"))?;
+    Ok(format!("dkron authority {:08x}", u32::from_be_bytes(bytes)))
 }

@@ -6,6 +6,7 @@ use super::made::{self, Pair, Wish};
 use crate::cli::Failure;
 use crate::net::trust::{Certificate, Role};
 use anyhow::Context;
+use clap::ArgGroup;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
@@ -28,7 +29,8 @@ enum Command {
 }
 
 #[derive(clap::Args)]
-#[group(id = "kind", required = true, multiple = false, args = ["server", "agent", "client", "operator", "api"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("kind").required(true).args(["server", "agent", "client", "operator", "api"]))]
 struct Create {
     /// For a server: it votes, stores, and may be dialled
     #[arg(long)]

@@ -131,7 +131,7 @@ fn unknown_keys_and_keys_of_dkron_pro_are_told() {
     let expected = [
         "/etc/dkron/dkron.yml:1: retry_join has no effect, an unknown key; did you mean retry-join?",
         "/etc/dkron/dkron.yml:2: quux has no effect, an unknown key",
-        "/etc/dkron/dkron.yml:3: acl has no effect, a setting of Dkron Pro: anybody who reaches the API may use it",
+        "/etc/dkron/dkron.yml:3: acl has no effect, a setting of Dkron Pro: the API is closed by `dkron token bootstrap`",
         "/etc/dkron/dkron.yml:5: cert-file has no effect, a setting of Dkron Pro: the settings for TLS between",
     ];
     for part in expected {

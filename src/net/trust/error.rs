@@ -16,6 +16,11 @@ pub struct TrustError {
     pub problem: String,
 }
 
+/// Whether it is about TLS, and not the network's.
+pub(crate) fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 /// Why there is no connection to somebody, told as a clause about them.
 pub(crate) fn reason(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -52,7 +57,9 @@ fn certificate(problem: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its certificate is not made for this side of a connection".to_owned()
         }
-        CertificateError::BadSignature => "its certificate is forged".to_owned(),
+        CertificateError::BadSignature => {
+            "its certificate is of another authority of the same name, or forged".to_owned()
+        }
         other => format!("its certificate cannot be used: {other}"),
     }
 }
@@ -65,6 +72,9 @@ fn refused_us(alert: AlertDescription) -> String {
         }
         AlertDescription::CertificateExpired => "it refuses this node's certificate: expired".to_owned(),
         AlertDescription::UnknownCA => "it refuses this node's certificate: of another authority".to_owned(),
+        AlertDescription::DecryptError => {
+            "it refuses this node's certificate: of another authority of the same name".to_owned()
+        }
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateUnknown

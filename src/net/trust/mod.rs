@@ -11,7 +11,7 @@ mod refusals;
 
 pub use certificate::{Certificate, Role, node_uri};
 pub use error::TrustError;
-pub(crate) use error::reason;
+pub(crate) use error::{is_of_tls, reason};
 pub use files::is_open_to_others;
 pub use refusals::Refusals;
 
