@@ -175,8 +175,12 @@ impl App {
     /// [`Kind::Unauthenticated`] if there is no token, or none that counts.
     pub async fn caller(&self, sent: Option<&str>) -> Result<Caller, Error> {
         let view = self.view().await?;
-        if !view.state.is_closed() && !self.keep.is_closed() {
-            return Ok(Caller::Anybody);
+        if !view.state.is_closed() {
+            let message = "this server has not read yet which tokens count: try again";
+            return match self.keep.is_closed() {
+                true => Err(Error::new(Kind::Unavailable, message)),
+                false => Ok(Caller::Anybody),
+            };
         }
         let refused = |message: String| Err(Error::new(Kind::Unauthenticated, message));
         let Some(sent) = sent else {

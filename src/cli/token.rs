@@ -92,7 +92,7 @@ struct Revoke {
 impl Token {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
-            Wish::Bootstrap(plain) => plain.make(Method::POST, "/v1/tokens/bootstrap", None, &[], &CLOSED),
+            Wish::Bootstrap(plain) => plain.make("/v1/tokens/bootstrap", None, &[], &CLOSED),
             Wish::Recover(recover) => recover.run(),
             Wish::Create(create) => create.run(),
             Wish::List(plain) => plain.print("/v1/tokens"),
@@ -130,14 +130,13 @@ impl Plain {
 
     fn make(
         &self,
-        method: Method,
         path: &str,
         body: Option<&Value>,
         headers: &[(&'static str, &str)],
         words: &[&str],
     ) -> Result<ExitCode, Failure> {
         let api = self.remote.api()?;
-        let made = wait(api.json(method, path, body, headers))?;
+        let made = wait(api.json(Method::POST, path, body, headers))?;
         self.say(&made);
         if matches!(self.output, Output::Table) {
             words.iter().for_each(|word| eprintln!("{word}"));
@@ -162,7 +161,7 @@ impl Create {
         if let Some(ttl) = self.ttl {
             body["ttl"] = ttl.into();
         }
-        self.plain.make(Method::POST, "/v1/tokens", Some(&body), &[], &KEEP)
+        self.plain.make("/v1/tokens", Some(&body), &[], &KEEP)
     }
 }
 
@@ -173,7 +172,7 @@ impl Recover {
         let word = fresh_word().map_err(|error| anyhow!("the system has no random bytes: {error}"))?;
         write(&path, &word).with_context(|| format!("--data-dir: '{}' cannot be written", path.display()))?;
         let headers = [("x-dkron-recovery", word.as_str())];
-        let made = self.plain.make(Method::POST, "/v1/tokens/recover", None, &headers, &CLOSED);
+        let made = self.plain.make("/v1/tokens/recover", None, &headers, &CLOSED);
         // The server takes it away; where it was not asked, nothing stays behind.
         let _ = fs::remove_file(&path);
         made

@@ -5,6 +5,7 @@ use crate::cluster::harness::Cluster;
 use dkron::config::Tls;
 use dkron::net::Dialer;
 use dkron::net::trust::{Role, Trust};
+use dkron::task;
 use dkron_core::bootstrap::Hello;
 use dkron_wire::consensus::service::{ConsensusClient, VoteRequest};
 use dkron_wire::formation::service::FormationClient;
@@ -105,7 +106,7 @@ fn nodes_whose_certificates_are_not_for_them_do_not_start_and_neither_does_tls_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agents_certificate_neither_votes_nor_passes_writes_on_nor_forms_clusters() {
-    let (cluster, authority) = tokio::task::spawn_blocking(secured).await.expect("a cluster");
+    let (cluster, authority) = task::blocking("a cluster", secured).await.expect("a cluster");
     let files = Tls {
         ca_file: authority.path("dkron-ca.pem"),
         cert_file: authority.path("agent.pem"),
@@ -131,7 +132,7 @@ async fn an_agents_certificate_neither_votes_nor_passes_writes_on_nor_forms_clus
         let servers = FormationClient::new(channel).servers(question).await;
         assert!(servers.is_ok(), "{port}: what an agent may ask: {servers:?}");
     }
-    let logged = tokio::task::spawn_blocking(move || {
+    let logged = task::blocking("a log", move || {
         cluster.wait_for_log(1, "a call is refused");
         cluster.log(1)
     });

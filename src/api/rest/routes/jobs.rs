@@ -91,8 +91,7 @@ pub(super) async fn get(State(door): State<Door>, Path(name): Path<String>, quer
 /// `If-Match` makes it a safe update.
 pub(super) async fn submit(
     State(door): State<Door>,
-    Extension(caller): Extension<Caller>,
-    OriginalUri(uri): OriginalUri,
+    (Extension(caller), OriginalUri(uri)): (Extension<Caller>, OriginalUri),
     headers: HeaderMap,
     query: Query,
     body: Result<Bytes, BytesRejection>,
