@@ -40,13 +40,15 @@ impl Step<'_> {
         let name: Arc<str> = put.job.parent_job.as_str().into();
         let parent = self.state().slot_of(&name).ok_or_else(|| Refusal::UnknownParent(name.clone()))?;
         let mut ancestor = Some(parent);
-        while let Some(slot) = ancestor {
-            if Some(slot) == existing {
-                return Err(Refusal::ParentCycle(name));
+        // No chain is longer than there are jobs, whatever a damaged snapshot says.
+        for _ in 0..=self.state().job_count() {
+            match ancestor {
+                Some(slot) if Some(slot) == existing => break,
+                Some(slot) => ancestor = self.state().job(slot).and_then(|job| job.parent),
+                None => return Ok(Some(parent)),
             }
-            ancestor = self.state().job(slot).and_then(|job| job.parent);
         }
-        Ok(Some(parent))
+        Err(Refusal::ParentCycle(name))
     }
 
     /// A new job starts with its edit: nothing before it was ever due.
