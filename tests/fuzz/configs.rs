@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) const TARGET: Target = Target {
     name: "configs",
+    rounds: 800,
     seeds: Vec::new,
     words: &[
         "server: true",

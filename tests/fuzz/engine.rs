@@ -9,14 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Rounds of a run that is bounded by nothing else: a few seconds.
-const ROUNDS: u64 = 4_000;
 /// No input is longer: what is found in a short one is understood.
 const INPUT_BYTES_MAX: usize = 8 * 1024;
 /// Inputs that are mutated further.
 const POOL_MAX: usize = 4_000;
 /// Files of one target in the corpus.
-const KEPT_MAX: usize = 150;
+const KEPT_MAX: usize = 60;
 /// What a whole run may take of memory, whatever the inputs promise.
 const MEMORY_KIB_MAX: u64 = 2 * 1024 * 1024;
 
@@ -26,6 +24,8 @@ pub(super) struct Target {
     pub(super) name: &'static str,
     /// Inputs beside those of the corpus.
     pub(super) seeds: fn() -> Vec<Vec<u8>>,
+    /// Rounds of a run that is bounded by nothing else: about a second.
+    pub(super) rounds: u64,
     /// Words that mean something here.
     pub(super) words: &'static [&'static str],
     /// What came of an input, in words: new words are a find. An error is a broken promise.
@@ -40,7 +40,7 @@ fn variable(name: &str) -> Option<u64> {
 pub(super) fn fuzz(target: &Target) {
     let seconds = variable("FUZZ_SECONDS");
     let seed = variable("FUZZ_SEED").unwrap_or(seconds.map_or(1, |_| clock::wall().nanos() as u64));
-    let rounds = variable("FUZZ_ROUNDS").unwrap_or(if seconds.is_some() { u64::MAX } else { ROUNDS });
+    let rounds = variable("FUZZ_ROUNDS").unwrap_or(if seconds.is_some() { u64::MAX } else { target.rounds });
     let began = clock::monotonic();
     let mut search = Search { target, seed, pool: Vec::new(), seen: BTreeSet::new(), kept: 0 };
     search.read_corpus();
@@ -162,20 +162,26 @@ impl Search<'_> {
     }
 }
 
-/// Words without what differs from value to value: digits, and what stands in quotes.
+/// The plain words of an outcome, a few of them, without what stands in quotes or holds more than letters (or is one
+/// digit): mostly what differs from value to value.
 fn kind(words: &str) -> String {
-    let mut kind = String::new();
+    let mut plain = String::new();
     let mut quote = None;
     for letter in words.chars() {
         match quote {
             Some(end) if letter == end => quote = None,
             Some(_) => {}
             None if matches!(letter, '\'' | '"') => quote = Some(letter),
-            None if letter.is_ascii_digit() && kind.ends_with('0') => {}
-            None => kind.push(if letter.is_ascii_digit() { '0' } else { letter }),
+            None => plain.push(letter),
         }
     }
-    kind
+    let is_plain = |word: &&str| {
+        let digit = matches!(word.as_bytes(), [digit] if digit.is_ascii_digit());
+        digit
+            || word.len() < 14
+                && word.chars().all(|letter| letter.is_ascii_alphabetic() || ":;,.".contains(letter))
+    };
+    plain.split_whitespace().filter(is_plain).take(12).collect::<Vec<_>>().join(" ")
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -8,6 +8,7 @@ use dkron_wire::{entry, raft};
 
 pub(super) const TARGET: Target = Target {
     name: "entries",
+    rounds: 4_000,
     seeds,
     words: &["allow", "forbid", "queue", "replace", "child", "staged", "UTC", "2999a", "@every 1s", "one"],
     run,

@@ -9,6 +9,7 @@ use dkron_wire::definition;
 
 pub(super) const TARGET: Target = Target {
     name: "jobs",
+    rounds: 4_000,
     seeds: Vec::new,
     words: &[
         "null",

@@ -9,7 +9,7 @@ use dkron_core::journal::{Input, Journal, Record};
 use dkron_core::time::Time;
 use dkron_wire::journal::{decode_header, decode_record, encode_header, encode_record};
 
-pub(super) const TARGET: Target = Target { name: "journals", seeds, words: &["dkf1"], run };
+pub(super) const TARGET: Target = Target { name: "journals", rounds: 8_000, seeds, words: &["dkf1"], run };
 
 /// The golden records, alone and together, and as a file.
 fn seeds() -> Vec<Vec<u8>> {

@@ -9,8 +9,13 @@ use dkron_wire::{
 use prost::Message;
 use std::fmt::Debug;
 
-pub(super) const TARGET: Target =
-    Target { name: "messages", seeds, words: &["nightly-report", "127.0.0.1:8946", "UTC", "node1"], run };
+pub(super) const TARGET: Target = Target {
+    name: "messages",
+    rounds: 8_000,
+    seeds,
+    words: &["nightly-report", "127.0.0.1:8946", "UTC", "node1"],
+    run,
+};
 
 type Kind = fn(&[u8]) -> Result<String, String>;
 

@@ -6,6 +6,7 @@ use dkron_core::time::{Span, Time};
 
 pub(super) const TARGET: Target = Target {
     name: "schedules",
+    rounds: 8_000,
     seeds: Vec::new,
     words: &[
         "@every 1s",

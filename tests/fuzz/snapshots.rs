@@ -9,7 +9,8 @@ use dkron_wire::raft::Membership;
 use dkron_wire::snapshot::{Header, Reader, SnapshotError, Writer};
 use dkron_wire::state;
 
-pub(super) const TARGET: Target = Target { name: "snapshots", seeds, words: &["UTC", "one", "allow"], run };
+pub(super) const TARGET: Target =
+    Target { name: "snapshots", rounds: 4_000, seeds, words: &["UTC", "one", "allow"], run };
 
 /// The world as one input, and each of its records as another.
 fn seeds() -> Vec<Vec<u8>> {
