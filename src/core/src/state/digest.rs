@@ -47,27 +47,26 @@ impl Bytes {
         }
     }
 
-    fn number(mut self, number: impl Into<u128>) -> Bytes {
+    fn number(&mut self, number: impl Into<u128>) -> &mut Bytes {
         self.put(&number.into().to_le_bytes());
         self
     }
 
-    fn small(mut self, number: impl Into<u64>) -> Bytes {
+    fn small(&mut self, number: impl Into<u64>) -> &mut Bytes {
         self.put(&number.into().to_le_bytes());
         self
     }
 
-    fn time(self, time: Time) -> Bytes {
+    fn time(&mut self, time: Time) -> &mut Bytes {
         self.small(time.nanos() as u64)
     }
 
-    fn text(mut self, text: &[u8]) -> Bytes {
-        self = self.small(text.len() as u64);
-        self.put(text);
+    fn text(&mut self, text: &[u8]) -> &mut Bytes {
+        self.small(text.len() as u64).put(text);
         self
     }
 
-    fn hash(self) -> u128 {
+    fn hash(&self) -> u128 {
         if self.spilled.is_empty() { xxh3_128(&self.inline[..self.length]) } else { xxh3_128(&self.spilled) }
     }
 }
@@ -118,7 +117,8 @@ pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u
         Turn::Unplaced(_) => 1,
         Turn::Open => 2,
     };
-    let head = Bytes::new(2)
+    let mut bytes = Bytes::new(2);
+    bytes
         .small(reference.index)
         .small(reference.position)
         .small(occurrence.job.0)
@@ -128,10 +128,11 @@ pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u
         .small(turn as u64)
         .time(occurrence.startable_at)
         .time(occurrence.gives_up_at);
-    occurrence.executions.iter().fold(head, execution).hash()
+    occurrence.executions.iter().for_each(|found| execution(&mut bytes, found));
+    bytes.hash()
 }
 
-fn execution(bytes: Bytes, execution: &Execution) -> Bytes {
+fn execution(bytes: &mut Bytes, execution: &Execution) {
     let (progress, time) = match execution.progress {
         Progress::Assigned => (0, Time::EPOCH),
         Progress::Accepted => (1, Time::EPOCH),
@@ -146,7 +147,7 @@ fn execution(bytes: Bytes, execution: &Execution) -> Bytes {
         .time(time)
         .time(execution.startable_at)
         .small(u64::from(execution.cancel))
-        .time(execution.lost_at.unwrap_or(Time::NEVER))
+        .time(execution.lost_at.unwrap_or(Time::NEVER));
 }
 
 pub(super) fn requested(requested: &Requested) -> u128 {
@@ -156,7 +157,8 @@ pub(super) fn requested(requested: &Requested) -> u128 {
 
 pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
     let registration = &node.registration;
-    let head = Bytes::new(4)
+    let mut bytes = Bytes::new(4);
+    bytes
         .small(slot.0)
         .number(registration.node.0)
         .text(registration.name.as_bytes())
@@ -169,11 +171,10 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
         .small(node.liveness.number())
         .small(node.work.number())
         .time(node.marked_at);
-    registration
-        .tags
-        .iter()
-        .fold(head, |bytes, (tag, value)| bytes.text(tag.as_bytes()).text(value.as_bytes()))
-        .hash()
+    for (tag, value) in &registration.tags {
+        bytes.text(tag.as_bytes()).text(value.as_bytes());
+    }
+    bytes.hash()
 }
 
 pub(super) fn remembered(request: RequestId, remembered: &Remembered) -> u128 {
