@@ -7,6 +7,7 @@
 //! - Fails: with one of the kinds of [`Error`], each of which one table maps to a status or an exit code.
 
 pub mod access;
+pub mod backfill;
 pub mod cluster;
 mod error;
 pub mod executions;
@@ -14,6 +15,7 @@ pub mod jobs;
 pub mod restore;
 mod submit;
 pub mod waiting;
+pub mod zones;
 
 pub use error::{Error, Kind};
 

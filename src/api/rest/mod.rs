@@ -15,5 +15,6 @@ mod routes;
 pub mod skip_json;
 pub mod status_json;
 pub mod token_json;
+pub mod wish_json;
 
 pub use routes::{Door, router, waiting_router};

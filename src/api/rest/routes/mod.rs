@@ -1,6 +1,7 @@
 //! Dkron's routes, version 1: which path asks for what.
 
 mod access;
+mod beyond;
 mod cluster;
 mod executions;
 mod guard;
@@ -36,6 +37,8 @@ pub struct Door {
     pub node: Arc<str>,
     /// This node's tags.
     pub tags: Arc<Words>,
+    /// Whether browsers are sent to the web pages.
+    pub ui: bool,
 }
 
 type Answer = Result<Response, Problem>;
@@ -66,6 +69,8 @@ pub fn router(door: Door) -> Router {
         .route("/tokens/bootstrap", post(tokens::bootstrap))
         .route("/tokens/recover", post(tokens::recover))
         .route("/tokens/{token}", get(tokens::get).delete(tokens::revoke))
+        .route("/jobs/{job}/backfill", post(beyond::backfill).get(beyond::waiting).delete(beyond::call_off))
+        .route("/default-zone", get(beyond::zone).put(beyond::set_zone))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
         .layer(from_fn_with_state(door.clone(), access::check))
@@ -76,6 +81,7 @@ pub fn router(door: Door) -> Router {
         .route("/livez", get(cluster::live))
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
+        .route("/", get(guard::front).layer(from_fn_with_state(door.clone(), guard::whom)))
         .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
         .layer(from_fn_with_state(door.clone(), access::check))
         .nest("/v1", v1)

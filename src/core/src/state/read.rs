@@ -169,6 +169,12 @@ impl State {
         self.timers.iter().copied()
     }
 
+    /// The same, after one of them.
+    pub fn timers_after(&self, read: Option<(Time, Timer)>) -> impl Iterator<Item = (Time, Timer)> + '_ {
+        let start = read.map_or(Bound::Unbounded, Bound::Excluded);
+        self.timers.range((start, Bound::Unbounded)).copied()
+    }
+
     /// A node.
     pub fn node(&self, slot: NodeSlot) -> Option<&Arc<NodeRecord>> {
         self.nodes.get(slot.0 as usize)
@@ -225,7 +231,7 @@ impl State {
         self.tokens.iter().map(|(id, token)| (*id, token))
     }
 
-    /// Everything, as plain values: what a snapshot stores. Jobs stand before what names them.
+    /// Everything, as plain values: what a snapshot stores. Free slots stand before jobs, jobs before what names them.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let jobs = self.jobs.iter().enumerate().filter_map(|(index, slot)| match slot {
             Slot::Living(record) => Some(Record::Job(JobSlot(index as u32), JobRecord::clone(record))),
@@ -255,8 +261,8 @@ impl State {
         let cluster = self.cluster.iter().cloned().map(Record::Cluster);
         let tokens = self.tokens().map(|(id, token)| Record::Token(id, Token::clone(token)));
         cluster
-            .chain(jobs)
             .chain(free)
+            .chain(jobs)
             .chain(nodes)
             .chain(occurrences)
             .chain(requested)
