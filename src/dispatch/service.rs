@@ -5,7 +5,7 @@ use super::listen::Listener;
 use super::processor::Processors;
 use super::refusals::Refusals;
 use super::streams::{Answer, QUEUE, Streams};
-use crate::task;
+use crate::{clock, task};
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::ids::{NodeSlot, Stamp};
 use dkron_core::node::Registration;
@@ -131,7 +131,14 @@ impl service::Agents for Attendance {
         let (node, name) = (hello.registration.node, hello.registration.name.clone());
         let outgoing = self.welcome(incoming, hello);
         let outgoing = outgoing.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
-        let said = |said: Answer| said.map(|said| delivery::to_agent_to_wire(&said));
+        // Read as late as can be: an agent goes by it.
+        let said = |said: Answer| {
+            said.map(|said| {
+                let tells = matches!(said, ToAgent::Launch(_) | ToAgent::Leading { .. });
+                let clock = tells.then(|| clock::guarded().time.nanos());
+                service::ToAgent { clock, ..delivery::to_agent_to_wire(&said) }
+            })
+        };
         Ok(Response::new(ReceiverStream::new(outgoing).map(said).boxed()))
     }
 }

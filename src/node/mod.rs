@@ -16,7 +16,7 @@ mod work;
 
 use crate::agent::AgentError;
 use crate::config::Config;
-use crate::{gossip, history, net, raft, telemetry};
+use crate::{clock, gossip, history, net, raft, telemetry};
 use base::Base;
 use dkron_core::ids::ClusterId;
 use dkron_core::roster::Roster;
@@ -86,6 +86,10 @@ pub enum NodeError {
 /// [`NodeError`] with the reason for which it did not start or stopped.
 pub async fn run(config: Config) -> Result<(), NodeError> {
     telemetry::start(config.log_level);
+    if let Some(file) = &config.clock_offset_file {
+        tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
+        clock::be_wrong_by(file.clone());
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
