@@ -5,9 +5,10 @@ use super::listen::Listener;
 use super::processor::Processors;
 use super::refusals::Refusals;
 use super::streams::{Answer, QUEUE, Streams};
-use crate::{clock, task};
+use crate::task;
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::ids::{NodeSlot, Stamp};
+use dkron_core::jump::Verdict;
 use dkron_core::node::Registration;
 use dkron_wire::delivery::{self, service};
 use futures::stream::{BoxStream, StreamExt};
@@ -131,11 +132,13 @@ impl service::Agents for Attendance {
         let (node, name) = (hello.registration.node, hello.registration.name.clone());
         let outgoing = self.welcome(incoming, hello);
         let outgoing = outgoing.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
-        // Read as late as can be: an agent goes by it.
-        let said = |said: Answer| {
+        // Read as late as can be: an agent goes by it, so a clock that is in doubt is not told.
+        let raft = self.rooms.raft.clone();
+        let said = move |said: Answer| {
             said.map(|said| {
                 let tells = matches!(said, ToAgent::Launch(_) | ToAgent::Leading { .. });
-                let clock = tells.then(|| clock::guarded().time.nanos());
+                let reading = tells.then(|| raft.time()).filter(|reading| reading.verdict == Verdict::Steady);
+                let clock = reading.map(|reading| reading.time.nanos());
                 service::ToAgent { clock, ..delivery::to_agent_to_wire(&said) }
             })
         };

@@ -12,6 +12,7 @@ mod base;
 mod feed;
 mod join;
 mod member;
+mod room;
 mod work;
 
 use crate::agent::AgentError;
@@ -75,6 +76,9 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
+    /// The node stopped because its disk was full, and now there is room: it is to be started again.
+    #[error("the disk was full and has room again")]
+    RoomAgain,
     /// A part of the node broke off.
     #[error("{0} broke off")]
     Broken(&'static str),
@@ -94,9 +98,15 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
         tracing::warn!("{warning}");
     }
     let mut signals = Signals::new()?;
-    match config.server {
+    let ended = match config.server {
         true => run_server(&config, &mut signals).await,
         false => work::run_alone(&config, &mut signals).await,
+    };
+    match ended {
+        Err(error) if room::is_missing(&config.data_dir) => {
+            room::wait(&config.data_dir, error, &mut signals).await
+        }
+        ended => ended,
     }
 }
 

@@ -127,11 +127,6 @@ impl Cluster {
         self.folder().join(format!("log{number}"))
     }
 
-    /// What all daemons of this node have logged.
-    pub(super) fn log(&self, number: Number) -> String {
-        fs::read_to_string(self.log_file(number)).unwrap_or_default()
-    }
-
     /// The node's wall clock shows so much more than the true time, from now on.
     pub(super) fn set_clock(&self, number: Number, ahead_ms: i64) {
         let (fresh, file) = (self.folder().join("clock.new"), self.clock_file(number));

@@ -76,8 +76,9 @@ impl Host {
     /// From now on it has another address.
     pub(super) fn change_address(&self, old: u8, new: u8) {
         self.inside(|| {
-            run("ip", &["address", "add", &format!("{}/24", address(new)), "dev", WIRE]).expect("an address");
+            // In this order: the first address takes the later ones of its network with it.
             run("ip", &["address", "del", &format!("{}/24", address(old)), "dev", WIRE]).expect("an address");
+            run("ip", &["address", "add", &format!("{}/24", address(new)), "dev", WIRE]).expect("an address");
         });
     }
 
