@@ -111,17 +111,11 @@ impl Plot {
             }
         };
         let all: Vec<Number> = cluster.numbers().collect();
-        let victim = loop {
-            let drawn = match leader {
-                Some(leader) if self.chance.is_one_of_hundred(35) => leader,
-                _ => self.chance.pick(&all),
-            };
-            if first.is_none_or(|first| first.victim != drawn) {
-                break drawn;
-            }
-            // The leader was hit first: anybody else.
-            let others: Vec<Number> = all.iter().copied().filter(|number| *number != drawn).collect();
-            break self.chance.pick(&others);
+        let able: Vec<Number> =
+            all.iter().copied().filter(|number| first.is_none_or(|first| first.victim != *number)).collect();
+        let victim = match leader.filter(|leader| able.contains(leader)) {
+            Some(leader) if self.chance.is_one_of_hundred(35) => leader,
+            _ => self.chance.pick(&able),
         };
         let others: Vec<Number> = all.iter().copied().filter(|number| *number != victim).collect();
         let measure = match kind {

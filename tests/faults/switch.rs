@@ -37,12 +37,15 @@ struct Shared {
     ports: Vec<Arc<SyncDevice>>,
 }
 
+/// When it is due, its number, to which port it goes, and the packet.
+type Held = (Instant, u64, usize, Vec<u8>);
+
 struct State {
     /// The port of each address.
     places: BTreeMap<u8, usize>,
     /// From port to port; fine where there is no entry.
     weather: BTreeMap<(usize, usize), Weather>,
-    held: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    held: BinaryHeap<Reverse<Held>>,
     count: u64,
     chance: Chance,
     stopped: bool,
