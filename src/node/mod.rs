@@ -76,6 +76,9 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
+    /// A part of the node broke off while the disk was full.
+    #[error("the disk is full")]
+    DiskFull(#[source] Box<NodeError>),
     /// The node stopped because its disk was full, and now there is room: it is to be started again.
     #[error("the disk was full and has room again")]
     RoomAgain,
@@ -103,10 +106,8 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
         false => work::run_alone(&config, &mut signals).await,
     };
     match ended {
-        Err(error) if room::is_missing(&config.data_dir) => {
-            room::wait(&config.data_dir, error, &mut signals).await
-        }
-        ended => ended,
+        Err(error) => room::wait(&config.data_dir, error, &mut signals).await,
+        Ok(()) => Ok(()),
     }
 }
 
@@ -129,8 +130,8 @@ async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeEr
             base.tell_addresses(config);
             let ended = tokio::select! {
                 name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
-                error = base.broken(&mut forming) => Err(error),
-                error = member.broken() => Err(error),
+                error = base.broken(&mut forming) => Err(room::named(&config.data_dir, error)),
+                error = member.broken() => Err(room::named(&config.data_dir, error)),
             };
             member.stop_work().await;
             base.close_doors().await;

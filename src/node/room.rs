@@ -15,12 +15,24 @@ const ENOUGH: u64 = 2 * FULL_BELOW;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether the disk of this directory is full; one that cannot be asked is not.
-pub(super) fn is_missing(directory: &Path) -> bool {
+fn is_missing(directory: &Path) -> bool {
     room(directory).is_some_and(|room| room < FULL_BELOW)
 }
 
-/// Waits for room after a node has stopped for the lack of it, or for the signal to stop.
+/// Why a part broke off just now: until the node has stopped, there may be room again.
+pub(super) fn named(directory: &Path, error: NodeError) -> NodeError {
+    match is_missing(directory) {
+        true => NodeError::DiskFull(Box::new(error)),
+        false => error,
+    }
+}
+
+/// After a node has stopped for lack of room: waits for room, or for the signal to stop. Any other reason is given
+/// back at once.
 pub(super) async fn wait(directory: &Path, error: NodeError, signals: &mut Signals) -> Result<(), NodeError> {
+    if !matches!(error, NodeError::DiskFull(_)) && !is_missing(directory) {
+        return Err(error);
+    }
     let at = directory.display();
     tracing::error!(
         error = &error as &dyn std::error::Error,
