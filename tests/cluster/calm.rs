@@ -24,7 +24,11 @@ fn nobody_is_elected_without_a_fault_while_all_cores_are_busy() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let until = clock::monotonic() + watched;
         let mut number = 0;
