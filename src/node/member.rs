@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
-use crate::leader::{Leader, Members};
+use crate::leader::{Leader, Members, watch_clocks};
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
@@ -100,6 +100,7 @@ impl Member {
         };
         workers.push(task::spawn("members", members.run(stop_workers.clone())));
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
+        workers.push(task::spawn("clocks", watch_clocks(raft.clone(), stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let agent = task::spawn(

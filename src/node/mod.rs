@@ -12,11 +12,12 @@ mod base;
 mod feed;
 mod join;
 mod member;
+mod room;
 mod work;
 
 use crate::agent::AgentError;
 use crate::config::Config;
-use crate::{gossip, history, net, raft, telemetry};
+use crate::{clock, gossip, history, net, raft, telemetry};
 use base::Base;
 use dkron_core::ids::ClusterId;
 use dkron_core::roster::Roster;
@@ -75,6 +76,12 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
+    /// A part of the node broke off while the disk was full.
+    #[error("the disk is full")]
+    DiskFull(#[source] Box<NodeError>),
+    /// The node stopped because its disk was full, and now there is room: it is to be started again.
+    #[error("the disk was full and has room again")]
+    RoomAgain,
     /// A part of the node broke off.
     #[error("{0} broke off")]
     Broken(&'static str),
@@ -86,13 +93,21 @@ pub enum NodeError {
 /// [`NodeError`] with the reason for which it did not start or stopped.
 pub async fn run(config: Config) -> Result<(), NodeError> {
     telemetry::start(config.log_level);
+    if let Some(file) = &config.clock_offset_file {
+        tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
+        clock::be_wrong_by(file.clone());
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let mut signals = Signals::new()?;
-    match config.server {
+    let ended = match config.server {
         true => run_server(&config, &mut signals).await,
         false => work::run_alone(&config, &mut signals).await,
+    };
+    match ended {
+        Err(error) => room::wait(&config.data_dir, error, &mut signals).await,
+        Ok(()) => Ok(()),
     }
 }
 
@@ -115,8 +130,8 @@ async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeEr
             base.tell_addresses(config);
             let ended = tokio::select! {
                 name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
-                error = base.broken(&mut forming) => Err(error),
-                error = member.broken() => Err(error),
+                error = base.broken(&mut forming) => Err(room::named(&config.data_dir, error)),
+                error = member.broken() => Err(room::named(&config.data_dir, error)),
             };
             member.stop_work().await;
             base.close_doors().await;

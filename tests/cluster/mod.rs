@@ -2,9 +2,10 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`.
 
 mod agents;
+mod calm;
 mod failover;
 mod formation;
 mod harness;
