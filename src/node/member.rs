@@ -8,7 +8,7 @@ use super::{DRAIN, NodeError};
 use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
-use crate::api::rest;
+use crate::api::{grpc, rest};
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
@@ -21,19 +21,22 @@ use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
 use dkron_core::time::Span;
-use dkron_core::voters::{self, Health};
+use dkron_core::voters;
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 /// Entries whose rows may wait for the history. At the bound apply waits.
 const HISTORY_QUEUE: usize = 256;
+/// How long a server that is stopped waits for the others to take its vote.
+const RESIGN: Duration = Duration::from_secs(10);
 /// Orders that may wait for dispatch, which never waits itself.
 const ORDER_QUEUE: usize = 4_096;
 /// New streams that may wait for the leader's next turn.
@@ -45,8 +48,9 @@ pub(super) struct Member {
     raft: Raft<Ledger>,
     history: History,
     history_threads: history::Threads,
-    live: Live,
-    health: watch::Receiver<Option<Arc<Health>>>,
+    app: App,
+    /// Cancelled once an operator has had this server leave.
+    leave: CancellationToken,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
     workers: Vec<JoinHandle<()>>,
@@ -106,13 +110,22 @@ impl Member {
             "agent-stream",
             keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
         );
+        let leave = CancellationToken::new();
+        let app = App::new(app::Rooms {
+            raft: raft.clone(),
+            history: opened.history.clone(),
+            live: live.clone(),
+            roster: shared.roster.clone(),
+            health: health_shown,
+            leave: leave.clone(),
+        });
         Ok(Member {
             shared: shared.clone(),
             raft,
             history: opened.history,
             history_threads: opened.threads,
-            live,
-            health: health_shown,
+            app,
+            leave,
             attendance,
             agent,
             workers,
@@ -125,17 +138,12 @@ impl Member {
 
     /// What it offers to other nodes and to clients.
     pub(super) fn doors(&self, config: &Config) -> Doors {
-        let app = App::new(app::Rooms {
-            raft: self.raft.clone(),
-            history: self.history.clone(),
-            live: self.live.clone(),
-            roster: self.shared.roster.clone(),
-            health: self.health.clone(),
-        });
+        let app = self.app.clone();
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
-            .add_service(LeaderServer::new(Peers { app: app.clone() }));
+            .add_service(LeaderServer::new(Peers { app: app.clone() }))
+            .add_service(grpc::operator(app.clone()));
         let door =
             rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
@@ -151,6 +159,21 @@ impl Member {
             },
             _ = leadership.wait_for(|_| false) => NodeError::Broken("consensus"),
             _ = select_all(self.workers.iter_mut()) => NodeError::Broken("the leader, dispatch or the history's feed"),
+        }
+    }
+
+    /// Cancelled when an operator has had this server leave its cluster.
+    pub(super) fn leave(&self) -> CancellationToken {
+        self.leave.clone()
+    }
+
+    /// Gives up the vote and the membership. What the others do not allow, or not in time, is not waited for:
+    /// whoever stops this process does not wait either.
+    pub(super) async fn resign(&self) {
+        match tokio::time::timeout(RESIGN, self.app.resign()).await {
+            Ok(Ok(())) => tracing::info!("this server is no member of its cluster any more"),
+            Ok(Err(error)) => tracing::warn!(%error, "this server stops and keeps its vote"),
+            Err(_) => tracing::warn!("this server stops before its vote is taken: the others take it"),
         }
     }
 
@@ -172,10 +195,8 @@ impl Member {
         if self.raft.leader().borrow().leading.is_none() {
             return;
         }
-        let (membership, own) = (self.raft.members().borrow().clone(), self.raft.identity().server);
-        let heirs = membership.members.iter().filter(|(id, member)| **id != own && member.voter);
-        let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
-        let Some((_, _, heir)) = heirs.min() else { return };
+        let membership = self.raft.members().borrow().clone();
+        let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
         match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
             Ok(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
             Ok(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
@@ -190,7 +211,7 @@ impl Member {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
-        drop((self.raft, self.attendance, self.history));
+        drop((self.app, self.raft, self.attendance, self.history));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             if tokio::time::timeout(DRAIN, worker).await.is_err() {
                 tracing::warn!("a task took too long and is cut");

@@ -8,6 +8,7 @@ use super::leadership::Leadership;
 use super::machine::Machine;
 use super::proposer::ANSWER_WAIT;
 use super::type_config::{Peer, Server, ServerId, Types};
+use crate::clock;
 use crate::task::spawn;
 use dkron_core::ids::NodeId;
 use dkron_core::time::Span;
@@ -25,6 +26,9 @@ use tokio::sync::watch;
 const REFRESH: Duration = Duration::from_millis(500);
 /// How long a transfer may take until the leader falls silent, so that somebody is elected after all.
 const TRANSFER_WAIT: Duration = Duration::from_secs(2);
+/// How long a server that is to vote may take to answer a heartbeat, and how often that is looked for.
+const HEARTBEAT_WAIT: Duration = Duration::from_secs(1);
+const HEARTBEAT_LOOK: Duration = Duration::from_millis(20);
 /// A target that was not heard for so long is not trusted with the leadership.
 const TARGET_SILENCE: Span = Span::from_seconds(1);
 
@@ -80,16 +84,41 @@ fn read(
         };
         (id.0, member)
     };
+    let changing = stored.log_id() != servers.committed_membership_config.log_id();
     Membership {
         leader: servers.current_leader.map_or(NodeId(0), |id| id.0),
-        changing: stored.log_id() != servers.committed_membership_config.log_id()
-            || stored.membership().get_joint_config().len() > 1,
+        changing,
+        unfinished: !changing && stored.membership().get_joint_config().len() > 1,
         members: stored.membership().nodes().map(member).collect(),
     }
 }
 
+/// Whether a member answers now: what is heard from this moment on counts, not that it was well a second ago. A
+/// lone leader that lets a dead server vote would decide nothing any more.
+async fn answers<M: Machine>(consensus: &Consensus<M>, id: NodeId) -> bool {
+    let asked = clock::monotonic();
+    let data = consensus.data_metrics();
+    let mut looks = tokio::time::interval(HEARTBEAT_LOOK);
+    let heard = async {
+        loop {
+            looks.tick().await;
+            let acked =
+                data.borrow_watched().heartbeat.as_ref().and_then(|all| all.get(&ServerId(id)).copied());
+            if acked.flatten().is_some_and(|at| at.elapsed() < asked.elapsed()) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(HEARTBEAT_WAIT, heard).await.is_ok()
+}
+
 /// Carries out one change and waits until it is committed.
 pub(crate) async fn change<M: Machine>(consensus: &Consensus<M>, change: Change) -> Result<(), Error> {
+    if let Change::Promote(new) | Change::Replace { new, .. } = &change
+        && !answers(consensus, *new).await
+    {
+        return Err(Error::Membership(format!("server {new} does not answer")));
+    }
     let id = |id: NodeId| BTreeSet::from([ServerId(id)]);
     let (changes, retain) = match change {
         Change::AddLearner { id, name, address } => {
@@ -114,6 +143,9 @@ pub(crate) async fn change<M: Machine>(consensus: &Consensus<M>, change: Change)
             };
             (ChangeMembers::SetNodes([(ServerId(id), Peer { address, ..known })].into()), true)
         }
+        // A change takes two entries: the old voters and the new ones together, then the new ones alone. The
+        // second is written by whoever wrote the first, if it still lives and leads then.
+        Change::Finish => (ChangeMembers::AddVoterIds(BTreeSet::new()), true),
         Change::HandOver { to } => {
             return Err(Error::NoTransfer { to, why: "that is no change of the members" });
         }

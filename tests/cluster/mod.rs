@@ -2,12 +2,18 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `operators`, `leaving`, `nodes`,
+//! `growth`.
 
 mod agents;
+mod commands;
 mod failover;
 mod formation;
+mod growth;
 mod harness;
+mod leaving;
+mod nodes;
+mod operators;
 mod quorum;
 mod servers;
 mod work;

@@ -4,6 +4,7 @@ mod cluster;
 mod executions;
 mod guard;
 mod jobs;
+mod operator;
 mod query;
 mod waiting;
 
@@ -59,6 +60,7 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
         .route("/jobs/{job}/skips", get(executions::skips))
+        .merge(operator::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
         .layer(from_fn_with_state(door.clone(), guard::whom))

@@ -4,8 +4,8 @@
 //! small stacks.
 
 use dkron_core::command::{
-    Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
-    PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
+    Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Errand, Event, Founding,
+    GiveUp, PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
 };
 use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
@@ -19,6 +19,7 @@ use dkron_core::state::record::{
     Turn,
 };
 use dkron_core::time::{Span, Time};
+use dkron_core::voters::{Wish, Wished};
 use dkron_wire::definition;
 use dkron_wire::raft::{LeaderId, LogEntry, LogId, Membership, Node, Payload};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -272,6 +273,14 @@ pub(crate) fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![Just(Scope::Cluster), vec(name(), 0..4).prop_map(Scope::Jobs)]
 }
 
+pub(crate) fn errand() -> impl Strategy<Value = Errand> {
+    (wide(), select(&Wish::ALL[..]), number()).prop_map(|(server, wish, process)| Errand {
+        server: NodeId(server),
+        wish,
+        process,
+    })
+}
+
 pub(crate) fn action() -> BoxedStrategy<Action> {
     let import = || wide().prop_map(RequestId);
     prop_oneof![
@@ -295,6 +304,8 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
             .prop_map(|(node, liveness)| Action::Mark { node: NodeSlot(node), liveness }),
         1 => (small(), select(&Work::ALL[..]))
             .prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
+        1 => errand().prop_map(Action::Wish),
+        1 => errand().prop_map(Action::Forget),
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
         1 => name().prop_map(|zone| Action::SetDefaultZone { zone }),
         1 => small().prop_map(|epoch| Action::ZonesFiled { epoch }),
@@ -591,6 +602,9 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         }),
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
+        (errand(), time()).prop_map(|(Errand { server, wish, process }, at)| {
+            Record::Wish(server, Wished { wish, process, at })
+        }),
         (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
     ]
 }
