@@ -3,6 +3,7 @@
 use super::harness::Cluster;
 use crate::rig::patience::eventually;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 
 fn job(name: &str, tags: Value, command: &str) -> Value {
@@ -10,19 +11,24 @@ fn job(name: &str, tags: Value, command: &str) -> Value {
         "executor_config": {"shell": "true", "command": command}})
 }
 
-/// Runs a job by way of a server and waits until it has ended; where.
+/// Runs a job by way of a server; the nodes on which it has then ended, sorted, once it has on so many.
 #[track_caller]
-fn ran_on(cluster: &Cluster, server: u8, name: &str) -> Vec<String> {
-    let list = |server: u8| -> Option<Vec<Value>> {
-        let mut list = cluster.json(server, &format!("/v1/jobs/{name}/executions"))?.as_array()?.clone();
-        list.retain(|one| one["finished_at"].as_str().is_some_and(|at| !at.starts_with("000")));
-        Some(list)
+fn ran_on(cluster: &Cluster, server: u8, name: &str, count: usize) -> Vec<String> {
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let ended = || -> Option<BTreeMap<String, String>> {
+        let list = cluster.json(server, &format!("/v1/jobs/{name}/executions"))?;
+        let ended = list.as_array()?.iter().filter(|one| !text(one, "finished_at").starts_with("000"));
+        Some(ended.map(|one| (text(one, "id"), text(one, "node_name"))).collect())
     };
-    let before = eventually("the list", || list(server)).len();
+    let before = eventually("the list", ended);
     cluster.send(server, &format!("POST /v1/jobs/{name}/run"), "").expect(200);
-    let ended = eventually(&format!("an end of {name}"), || list(server).filter(|list| list.len() > before));
-    let node = |one: &Value| one["node_name"].as_str().unwrap_or_default().to_owned();
-    ended.iter().take(ended.len() - before).map(node).collect()
+    let after = eventually(&format!("{count} ends of {name}"), || {
+        ended().filter(|after| after.len() >= before.len() + count)
+    });
+    let new = after.into_iter().filter(|(id, _)| !before.contains_key(id));
+    let mut nodes: Vec<String> = new.map(|(_, node)| node).collect();
+    nodes.sort();
+    nodes
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn a_node_is_drained_while_jobs_run_and_works_again_when_it_may() {
 
     let unfinished = cluster.says(2, "node drain agent4 --timeout 500ms").expect(6);
     assert!(unfinished.errors.contains("1 executions left"), "{unfinished:?}");
-    assert_eq!(ran_on(&cluster, 3, "short"), ["agent5"]);
+    assert_eq!(ran_on(&cluster, 3, "short", 1), ["agent5"]);
     let shown = cluster.says(3, "node list --output json").expect(0).json();
     let nodes = shown.as_array().expect("a list");
     let drained = nodes.iter().find(|node| node["node"] == "agent4").expect("it is there");
@@ -58,13 +64,11 @@ fn a_node_is_drained_while_jobs_run_and_works_again_when_it_may() {
     cluster.terminate(4);
     cluster.start(4);
     cluster.wait_for_member(1, "agent4", "alive");
-    assert_eq!(ran_on(&cluster, 1, "short"), ["agent5"]);
+    assert_eq!(ran_on(&cluster, 1, "short", 1), ["agent5"]);
     cluster.says(2, "node uncordon agent4").expect(0);
-    let mut both = ran_on(&cluster, 1, "short");
-    both.sort();
-    assert_eq!(both, ["agent4", "agent5"]);
+    assert_eq!(ran_on(&cluster, 1, "short", 2), ["agent4", "agent5"]);
     cluster.says(2, "node cordon agent5").expect(0);
-    assert_eq!(ran_on(&cluster, 1, "short"), ["agent4"]);
+    assert_eq!(ran_on(&cluster, 1, "short", 1), ["agent4"]);
     let twin = cluster.send(1, "POST /v1/nodes/agent5/uncordon", "").expect(200).json();
     assert_eq!(twin["work"], "open");
     let unknown = cluster.says(1, "node drain agent6").expect(3);
