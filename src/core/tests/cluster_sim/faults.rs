@@ -159,6 +159,10 @@ impl World {
         let wish = *self.chance.pick(&[Wish::Demote, Wish::Remove, Wish::Promote]);
         let wished = Wished { wish, process: self.machines[place].epoch, at: time(self.now) };
         for group in self.groups.values_mut().filter(|group| group.founded) {
+            // Of a server that is no member nothing else can be wished.
+            if wish != Wish::Promote && !group.members().any(|member| *member == id) {
+                continue;
+            }
             group.wishes.insert(id, wished);
             if wish == Wish::Promote {
                 group.removed.remove(&id);
