@@ -67,9 +67,7 @@ impl Member {
         ground: Ground,
         beginning: Beginning,
     ) -> Result<Member, NodeError> {
-        let settings = history::Settings::new(config.data_dir.join("history"));
-        let opened = task::blocking("open history", move || history::open(settings)).await;
-        let opened = opened.map_err(|_| NodeError::Broken("opening the history"))??;
+        let opened = open_history(config).await?;
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
         let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
@@ -106,10 +104,8 @@ impl Member {
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
-        let agent = task::spawn(
-            "agent-stream",
-            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
-        );
+        let servers = Servers::Known(shared.servers.clone());
+        let agent = task::spawn("agent-stream", keep_agent(agent, servers, stop_agent.clone()));
         let leave = CancellationToken::new();
         let app = App::new(app::Rooms {
             raft: raft.clone(),
@@ -223,6 +219,12 @@ impl Member {
             tracing::warn!("the history took too long to close");
         }
     }
+}
+
+async fn open_history(config: &Config) -> Result<history::Opened, NodeError> {
+    let settings = history::Settings::new(config.data_dir.join("history"));
+    let opened = task::blocking("open history", move || history::open(settings)).await;
+    Ok(opened.map_err(|_| NodeError::Broken("opening the history"))??)
 }
 
 /// Consensus, and where its rows go.

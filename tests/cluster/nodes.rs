@@ -49,7 +49,7 @@ fn a_node_is_drained_while_jobs_run_and_works_again_when_it_may() {
     eventually("the run", || cluster.json(1, "/v1/busy")?.as_array()?.first().cloned());
 
     let unfinished = cluster.says(2, "node drain agent4 --timeout 500ms").expect(6);
-    assert!(unfinished.errors.contains("1 executions left"), "{unfinished:?}");
+    assert!(unfinished.errors.contains("1 execution is left"), "{unfinished:?}");
     assert_eq!(ran_on(&cluster, 3, "short", 1), ["agent5"]);
     let shown = cluster.says(3, "node list --output json").expect(0).json();
     let nodes = shown.as_array().expect("a list");

@@ -28,15 +28,17 @@ fn peers(said: &Said) -> Vec<(String, String, bool)> {
 fn operators_see_who_votes_and_how_many_servers_may_fail() {
     let mut cluster = Cluster::of_three();
     cluster.wait_for_tolerance(1, true, 1);
-    let leader = cluster.leader();
     for number in 1..=3 {
-        let said = cluster.says(number, "raft list-peers --output json").expect(0);
-        let mut shown = peers(&said);
-        shown.sort();
-        let state = |server: u8| if server == leader { "leader" } else { "follower" };
-        let expected: Vec<_> =
-            (1..=3).map(|server| (format!("node{server}"), state(server).to_owned(), true)).collect();
-        assert_eq!(shown, expected, "node {number}");
+        // On a busy machine another server may lead by now: one of them does, and all vote.
+        let leads = eventually("the list to name one leader", || {
+            let mut shown = peers(&cluster.says(number, "raft list-peers --output json").expect(0));
+            shown.sort();
+            let names: Vec<&str> = shown.iter().map(|(name, ..)| name.as_str()).collect();
+            assert_eq!(names, ["node1", "node2", "node3"], "node {number}");
+            assert!(shown.iter().all(|(.., votes)| *votes), "{shown:?}");
+            shown.iter().find(|(_, state, _)| state == "leader").map(|(name, ..)| name.clone())
+        });
+        assert!(leads.starts_with("node"), "{leads}");
     }
     let table = cluster.says(1, "raft list-peers").expect(0).out;
     let head: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
@@ -47,7 +49,7 @@ fn operators_see_who_votes_and_how_many_servers_may_fail() {
     cluster.says(lost, "raft health").expect(0);
     cluster.send(lost, "GET /v1/operator/health", "").expect(200);
     cluster.kill(lost);
-    let asked = *cluster.answering().iter().find(|number| **number != leader).expect("a follower");
+    let asked = cluster.follower();
     let health = cluster.wait_for_tolerance(asked, false, 0);
     let servers = health["servers"].as_array().expect("a list").clone();
     let ill = servers.iter().find(|server| server["healthy"] == false).expect("one is not well");
@@ -139,7 +141,7 @@ fn a_vote_is_taken_and_given_and_never_below_a_quorum_of_living_servers() {
         let votes = cluster.votes(number)?;
         votes.get(&format!("node{demoted}")).copied()
     };
-    let again = within(WATCHED, || (votes(leader)? == true).then_some(()));
+    let again = within(WATCHED, || votes(leader)?.then_some(()));
     assert!(again.is_none(), "nobody asked for it");
     cluster.says(leader, &format!("raft promote {target}")).expect(0);
     eventually("the vote", || votes(other)?.then_some(()));

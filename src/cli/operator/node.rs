@@ -83,7 +83,7 @@ fn drain(door: &Door, name: &str, timeout: Duration) -> Result<ExitCode, Failure
     })?;
     let says = match node.executions {
         0 => format!("{} is drained", node.name),
-        left => format!("{} is {}, {left} executions left", node.name, node.work),
+        executions => format!("{} is {}, {}", node.name, node.work, left(executions)),
     };
     Ok(door.print(|| says, || node_json(&node)))
 }
@@ -98,15 +98,12 @@ async fn emptied(
     let mut told = None;
     while node.executions > 0 {
         if told != Some(node.executions) {
-            eprintln!("{}: {} executions left", node.name, node.executions);
+            eprintln!("{}: {}", node.name, left(node.executions));
             told = Some(node.executions);
         }
         if clock::monotonic() >= deadline {
-            let left = node.executions;
-            let error = anyhow::anyhow!(
-                "{left} executions are left on {} after {timeout:?}: it goes on draining",
-                node.name
-            );
+            let left = left(node.executions);
+            let error = anyhow::anyhow!("{left} on {} after {timeout:?}: it goes on draining", node.name);
             return Err(Failure { error, code: UNFINISHED });
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -115,6 +112,13 @@ async fn emptied(
         node = found.ok_or_else(|| anyhow::anyhow!("node {} is not there any more", node.name))?;
     }
     Ok(node)
+}
+
+fn left(executions: u32) -> String {
+    match executions {
+        1 => "1 execution is left".to_owned(),
+        _ => format!("{executions} executions are left"),
+    }
 }
 
 fn work(node: &NodeView) -> String {

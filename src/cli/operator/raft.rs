@@ -49,11 +49,13 @@ impl Raft {
         let door = self.door;
         match self.command {
             Command::ListPeers => {
-                let peers = door.ask(async |mut operator| Ok(operator.peers().await?))?;
+                let mut peers = door.ask(async |mut operator| Ok(operator.peers().await?))?;
+                peers.sort_by(|one, other| one.name.cmp(&other.name));
                 Ok(door.print(|| peers_table(&peers), || peers.iter().map(peer_json).collect()))
             }
             Command::Health => {
-                let health = door.ask(async |mut operator| Ok(operator.health().await?))?;
+                let mut health = door.ask(async |mut operator| Ok(operator.health().await?))?;
+                health.servers.sort_by(|one, other| one.peer.name.cmp(&other.peer.name));
                 let now = clock::steady();
                 door.print(|| health_table(&health, now), || health_json(&health, now));
                 Ok(ExitCode::from(if health.healthy { 0 } else { FAILED }))

@@ -3,9 +3,10 @@
 //! The larger ones are boxed: a strategy's value is as large as all that it may make, and test threads have
 //! small stacks.
 
+use crate::any_between::{errand, wished};
 use dkron_core::command::{
-    Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Errand, Event, Founding,
-    GiveUp, PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
+    Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
+    PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
 };
 use dkron_core::delivery::{FromAgent, Launch, ServerAddress, ToAgent, Told};
 use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, Verdict};
@@ -19,7 +20,6 @@ use dkron_core::state::record::{
     Turn,
 };
 use dkron_core::time::{Span, Time};
-use dkron_core::voters::{Wish, Wished};
 use dkron_wire::definition;
 use dkron_wire::raft::{LeaderId, LogEntry, LogId, Membership, Node, Payload};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -271,14 +271,6 @@ pub(crate) fn founding() -> impl Strategy<Value = Founding> {
 
 pub(crate) fn scope() -> impl Strategy<Value = Scope> {
     prop_oneof![Just(Scope::Cluster), vec(name(), 0..4).prop_map(Scope::Jobs)]
-}
-
-pub(crate) fn errand() -> impl Strategy<Value = Errand> {
-    (wide(), select(&Wish::ALL[..]), number()).prop_map(|(server, wish, process)| Errand {
-        server: NodeId(server),
-        wish,
-        process,
-    })
 }
 
 pub(crate) fn action() -> BoxedStrategy<Action> {
@@ -602,9 +594,7 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         }),
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
-        (errand(), time()).prop_map(|(Errand { server, wish, process }, at)| {
-            Record::Wish(server, Wished { wish, process, at })
-        }),
+        wished(),
         (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
     ]
 }
