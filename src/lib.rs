@@ -2,7 +2,8 @@
 //!
 //! - [`cli`]: one file per command
 //! - [`node`]: the only room that knows all: builds in order, stops in reverse
-//! - [`api`]: how clients see it: Dkron's REST shapes
+//! - [`api`]: how clients see it: Dkron's REST shapes, the operators' service
+//! - [`client`]: typed clients of our own services
 //! - [`app`]: the use cases, one file per noun
 //! - [`formation`]: how this server comes to belong to a cluster
 //! - [`leader`]: the loop: wake, plan, propose, hand over
@@ -25,6 +26,7 @@ pub mod agent;
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod dispatch;

@@ -10,7 +10,6 @@ use dkron_core::roster::{Roster, Sighting};
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::Time;
-use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,11 +106,6 @@ impl App {
     pub async fn leader(&self) -> Result<Option<Member>, Error> {
         let Some(leader) = self.led_by() else { return Ok(None) };
         Ok(self.members().await?.into_iter().find(|member| member.id == leader.id))
-    }
-
-    /// How well the servers are, as the leader sees it; none on a server that does not lead.
-    pub fn servers_health(&self) -> Option<Arc<voters::Health>> {
-        self.health.borrow().clone()
     }
 
     /// Whether this server leads, and a quorum follows it.

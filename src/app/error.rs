@@ -132,6 +132,8 @@ impl From<raft::Error> for Error {
             raft::Error::NotLeader { .. } | raft::Error::Stopped | raft::Error::NoCluster => {
                 Kind::Unavailable
             }
+            raft::Error::NoQuorum => Kind::Unavailable,
+            raft::Error::NoTransfer { .. } | raft::Error::Membership(_) => Kind::Conflict,
             raft::Error::Unknown => Kind::Unknown,
             raft::Error::TooLarge { .. } => Kind::TooLarge,
             _ => Kind::Internal,

@@ -11,6 +11,7 @@ pub mod cluster;
 mod error;
 pub mod executions;
 pub mod jobs;
+mod operator;
 pub mod restore;
 mod submit;
 pub mod waiting;
@@ -23,6 +24,7 @@ use crate::dispatch::Live;
 use crate::history::History;
 use crate::net::Channels;
 use crate::raft::{Raft, View};
+use crate::task::CancellationToken;
 use dkron_core::apply::Ledger;
 use dkron_core::ids::RequestId;
 use dkron_core::roster::Roster;
@@ -44,6 +46,8 @@ pub struct Rooms {
     pub roster: watch::Receiver<Arc<Roster>>,
     /// How well they are, while this server leads.
     pub health: watch::Receiver<Option<Arc<voters::Health>>>,
+    /// Cancelled once this server has left its cluster: its node is to stop.
+    pub leave: CancellationToken,
 }
 
 /// The use cases. Cheap to clone.
@@ -54,13 +58,14 @@ pub struct App {
     live: Live,
     way: Way,
     health: watch::Receiver<Option<Arc<voters::Health>>>,
+    leave: CancellationToken,
 }
 
 impl App {
     /// The use cases over these rooms.
     pub fn new(rooms: Rooms) -> App {
-        let Rooms { raft, history, live, roster, health } = rooms;
-        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health }
+        let Rooms { raft, history, live, roster, health, leave } = rooms;
+        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health, leave }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.

@@ -16,6 +16,7 @@ use dkron_wire::submit::{self, Head, Outcome, Submitted};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tonic::transport::Channel;
 
 /// How long an intent is tried: several elections.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,12 +119,16 @@ impl App {
     }
 
     async fn pass_on(&self, leader: &Server, submitted: &Submitted) -> Result<SubmitReply, tonic::Status> {
-        let known = self.way.roster.borrow().server(leader.id).map(|server| server.calls.clone());
-        let address = known.unwrap_or_else(|| leader.peer.address.clone());
-        let channel = self.way.channels.get(&address);
-        let channel = channel.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+        let channel = self.line_to(leader).map_err(|error| tonic::Status::unavailable(error.to_string()))?;
         let mut client = LeaderClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok(client.submit(submit::to_wire(submitted)).await?.into_inner())
+    }
+
+    /// The connection to where a server takes calls now.
+    pub(super) fn line_to(&self, server: &Server) -> Result<Channel, Error> {
+        let known = self.way.roster.borrow().server(server.id).map(|seen| seen.calls.clone());
+        let address = known.unwrap_or_else(|| server.peer.address.clone());
+        self.way.channels.get(&address).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))
     }
 
     /// Completes an intent with this server's clock and zone data, and proposes it.
@@ -155,7 +160,7 @@ impl App {
     }
 
     /// What a message to another server of this cluster begins with.
-    fn head(&self, target: NodeId) -> Result<Head, Error> {
+    pub(super) fn head(&self, target: NodeId) -> Result<Head, Error> {
         let stamp = self.raft.identity().stamp.ok_or(raft::Error::NoCluster)?;
         Ok(Head { stamp, target })
     }
@@ -174,7 +179,8 @@ fn sorted(error: Error) -> Failed {
     }
 }
 
-async fn changed(leadership: &mut watch::Receiver<raft::Leadership>) {
+/// Waits for another leader, or for the next try's time.
+pub(super) async fn changed(leadership: &mut watch::Receiver<raft::Leadership>) {
     // An error means that consensus has ended; the pause then bounds the tries until patience ends.
     let news = async {
         if leadership.changed().await.is_err() {

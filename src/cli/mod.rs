@@ -10,6 +10,7 @@ mod check_ledger;
 mod completion;
 mod config;
 mod keygen;
+mod operator;
 mod schedule;
 mod supervise;
 mod version;
@@ -58,6 +59,14 @@ enum Command {
     /// Start a node: a server with `--server`, else an agent that only runs work
     #[command(args_override_self = true)]
     Agent(Box<agent::Agent>),
+    /// Have a node leave its cluster for good and stop
+    Leave(operator::Leave),
+    /// Show all nodes that are known
+    Members(operator::Members),
+    /// Show nodes, keep work from them, empty them
+    Node(operator::Node),
+    /// Show and change who votes and who leads
+    Raft(operator::Raft),
     /// Look at schedule expressions
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise
@@ -99,6 +108,10 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
     match line.command {
         None => print_help(),
         Some(Command::Agent(command)) => command.run(problems),
+        Some(Command::Leave(command)) => command.run(),
+        Some(Command::Members(command)) => command.run(),
+        Some(Command::Node(command)) => command.run(),
+        Some(Command::Raft(command)) => command.run(),
         Some(Command::Schedule(command)) => command.run(),
         Some(Command::CheckLedger(command)) => command.run(),
         Some(Command::Config(command)) => command.run(problems),

@@ -208,7 +208,11 @@ const CLUSTER: &[Setting] = &[
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never"),
     text("min-quorum", "N", "3", "How many voters stay at least when failed servers lose their votes"),
-    switch("leave-on-terminate", "false", "Give up the vote when stopped by SIGINT or SIGTERM").unused(),
+    switch(
+        "leave-on-terminate",
+        "false",
+        "Leave for good when stopped by SIGTERM: a server gives up its vote",
+    ),
 ];
 
 const SECURITY: &[Setting] = &[

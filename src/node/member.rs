@@ -8,7 +8,7 @@ use super::{DRAIN, NodeError};
 use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
-use crate::api::rest;
+use crate::api::{grpc, rest};
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
@@ -21,19 +21,22 @@ use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
 use dkron_core::time::Span;
-use dkron_core::voters::{self, Health};
+use dkron_core::voters;
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 /// Entries whose rows may wait for the history. At the bound apply waits.
 const HISTORY_QUEUE: usize = 256;
+/// How long a server that is stopped waits for the others to take its vote.
+const RESIGN: Duration = Duration::from_secs(10);
 /// Orders that may wait for dispatch, which never waits itself.
 const ORDER_QUEUE: usize = 4_096;
 /// New streams that may wait for the leader's next turn.
@@ -45,8 +48,9 @@ pub(super) struct Member {
     raft: Raft<Ledger>,
     history: History,
     history_threads: history::Threads,
-    live: Live,
-    health: watch::Receiver<Option<Arc<Health>>>,
+    app: App,
+    /// Cancelled once an operator has had this server leave.
+    leave: CancellationToken,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
     workers: Vec<JoinHandle<()>>,
@@ -63,9 +67,7 @@ impl Member {
         ground: Ground,
         beginning: Beginning,
     ) -> Result<Member, NodeError> {
-        let settings = history::Settings::new(config.data_dir.join("history"));
-        let opened = task::blocking("open history", move || history::open(settings)).await;
-        let opened = opened.map_err(|_| NodeError::Broken("opening the history"))??;
+        let opened = open_history(config).await?;
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
         let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
@@ -103,17 +105,24 @@ impl Member {
         workers.push(task::spawn("clocks", watch_clocks(raft.clone(), stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
-        let agent = task::spawn(
-            "agent-stream",
-            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
-        );
+        let servers = Servers::Known(shared.servers.clone());
+        let agent = task::spawn("agent-stream", keep_agent(agent, servers, stop_agent.clone()));
+        let leave = CancellationToken::new();
+        let app = App::new(app::Rooms {
+            raft: raft.clone(),
+            history: opened.history.clone(),
+            live: live.clone(),
+            roster: shared.roster.clone(),
+            health: health_shown,
+            leave: leave.clone(),
+        });
         Ok(Member {
             shared: shared.clone(),
             raft,
             history: opened.history,
             history_threads: opened.threads,
-            live,
-            health: health_shown,
+            app,
+            leave,
             attendance,
             agent,
             workers,
@@ -126,17 +135,12 @@ impl Member {
 
     /// What it offers to other nodes and to clients.
     pub(super) fn doors(&self, config: &Config) -> Doors {
-        let app = App::new(app::Rooms {
-            raft: self.raft.clone(),
-            history: self.history.clone(),
-            live: self.live.clone(),
-            roster: self.shared.roster.clone(),
-            health: self.health.clone(),
-        });
+        let app = self.app.clone();
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
-            .add_service(LeaderServer::new(Peers { app: app.clone() }));
+            .add_service(LeaderServer::new(Peers { app: app.clone() }))
+            .add_service(grpc::operator(app.clone()));
         let door = rest::Door {
             app,
             node: config.node_name.as_str().into(),
@@ -159,6 +163,21 @@ impl Member {
         }
     }
 
+    /// Cancelled when an operator has had this server leave its cluster.
+    pub(super) fn leave(&self) -> CancellationToken {
+        self.leave.clone()
+    }
+
+    /// Gives up the vote and the membership. What the others do not allow, or not in time, is not waited for:
+    /// whoever stops this process does not wait either.
+    pub(super) async fn resign(&self) {
+        match tokio::time::timeout(RESIGN, self.app.resign()).await {
+            Ok(Ok(())) => tracing::info!("this server is no member of its cluster any more"),
+            Ok(Err(error)) => tracing::warn!(%error, "this server stops and keeps its vote"),
+            Err(_) => tracing::warn!("this server stops before its vote is taken: the others take it"),
+        }
+    }
+
     /// The agent and the leader's loop: nothing more is decided or begun here.
     pub(super) async fn stop_work(&mut self) {
         self.stop_agent.cancel();
@@ -177,10 +196,8 @@ impl Member {
         if self.raft.leader().borrow().leading.is_none() {
             return;
         }
-        let (membership, own) = (self.raft.members().borrow().clone(), self.raft.identity().server);
-        let heirs = membership.members.iter().filter(|(id, member)| **id != own && member.voter);
-        let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
-        let Some((_, _, heir)) = heirs.min() else { return };
+        let membership = self.raft.members().borrow().clone();
+        let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
         match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
             Ok(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
             Ok(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
@@ -195,7 +212,7 @@ impl Member {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
-        drop((self.raft, self.attendance, self.history));
+        drop((self.app, self.raft, self.attendance, self.history));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             if tokio::time::timeout(DRAIN, worker).await.is_err() {
                 tracing::warn!("a task took too long and is cut");
@@ -207,6 +224,12 @@ impl Member {
             tracing::warn!("the history took too long to close");
         }
     }
+}
+
+async fn open_history(config: &Config) -> Result<history::Opened, NodeError> {
+    let settings = history::Settings::new(config.data_dir.join("history"));
+    let opened = task::blocking("open history", move || history::open(settings)).await;
+    Ok(opened.map_err(|_| NodeError::Broken("opening the history"))??)
 }
 
 /// Consensus, and where its rows go.

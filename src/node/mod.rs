@@ -18,7 +18,7 @@ mod work;
 use crate::agent::AgentError;
 use crate::config::Config;
 use crate::{clock, gossip, history, net, raft, telemetry};
-use base::Base;
+use base::{Base, Forming};
 use dkron_core::ids::ClusterId;
 use dkron_core::roster::Roster;
 use member::Member;
@@ -27,6 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The signal by which a node may leave for good.
+const TERMINATE: &str = "SIGTERM";
 /// How long open connections, and tasks, may take to end.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -128,11 +130,7 @@ async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeEr
         Ok(Some(mut member)) => {
             base.open(member.doors(config));
             base.tell_addresses(config);
-            let ended = tokio::select! {
-                name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
-                error = base.broken(&mut forming) => Err(room::named(&config.data_dir, error)),
-                error = member.broken() => Err(room::named(&config.data_dir, error)),
-            };
+            let ended = serve(config, signals, &mut base, &mut forming, &mut member).await;
             member.stop_work().await;
             base.close_doors().await;
             base.leave().await;
@@ -154,6 +152,28 @@ async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeEr
     ended
 }
 
+/// Runs until the member is asked to stop, has left, or cannot go on.
+async fn serve(
+    config: &Config,
+    signals: &mut Signals,
+    base: &mut Base,
+    forming: &mut Forming,
+    member: &mut Member,
+) -> Result<(), NodeError> {
+    let leave = member.leave();
+    let signal = tokio::select! {
+        name = signals.next() => name,
+        () = leave.cancelled() => return Ok(()),
+        error = base.broken(forming) => return Err(room::named(&config.data_dir, error)),
+        error = member.broken() => return Err(room::named(&config.data_dir, error)),
+    };
+    tracing::info!(signal, "stopping");
+    if signal == TERMINATE && config.membership.leave_on_terminate {
+        member.resign().await;
+    }
+    Ok(())
+}
+
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -172,7 +192,7 @@ impl Signals {
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.terminate.recv() => TERMINATE,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ impl Cluster {
         self.folder.as_ref().expect("a living cluster").path()
     }
 
-    fn data_dir(&self, number: u8) -> PathBuf {
+    pub(super) fn data_dir(&self, number: u8) -> PathBuf {
         self.folder().join(format!("data{number}"))
     }
 
@@ -157,6 +157,12 @@ impl Cluster {
     /// Asks a daemon to stop with SIGTERM and waits until it has.
     pub(super) fn terminate(&mut self, number: u8) {
         self.signal(number, Signal::TERM);
+        self.wait_for_end(number);
+    }
+
+    /// Waits until a daemon has ended well.
+    #[track_caller]
+    pub(super) fn wait_for_end(&mut self, number: u8) {
         let mut daemon = self.node(number).daemon.take().expect("a running daemon");
         let status = within(PATIENCE, || daemon.try_wait().expect("a child"));
         if status.is_none() {
@@ -275,6 +281,13 @@ impl Cluster {
         let list = self.json(number, "/v1/members")?;
         let member = list.as_array()?.iter().find(|member| member["Name"] == name)?;
         Some(member["id"].as_str()?.replace('-', ""))
+    }
+
+    /// Runs a command of the program on a server's port for calls.
+    pub(super) fn run(&self, number: u8, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dkron"));
+        command.env_clear().args(words).arg(format!("--rpc-addr={}", self.address(number)));
+        command.stdin(Stdio::null()).output().expect("the binary runs")
     }
 
     /// Waits until a leader has given this server a vote.

@@ -2,13 +2,19 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`, `operators`, `leaving`,
+//! `nodes`, `growth`.
 
 mod agents;
 mod calm;
+mod commands;
 mod failover;
 mod formation;
+mod growth;
 mod harness;
+mod leaving;
+mod nodes;
+mod operators;
 mod quorum;
 mod servers;
 mod work;

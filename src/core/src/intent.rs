@@ -62,6 +62,7 @@ pub fn is_whole(action: &Action) -> bool {
             | Action::Pause(_)
             | Action::Hold(_)
             | Action::Release(_)
+            | Action::Cordon { .. }
     )
 }
 

@@ -23,6 +23,7 @@ packages!(
     launch = "dkron.launch.v1.rs",
     log = "dkron.log.v1.rs",
     node = "dkron.node.v1.rs",
+    operator = "dkron.operator.v1.rs",
     raft = "dkron.raft.v1.rs",
     reply = "dkron.reply.v1.rs",
     server = "dkron.server.v1.rs",

@@ -18,6 +18,7 @@ pub mod history;
 pub mod journal;
 mod launch;
 mod numbers;
+pub mod operator;
 pub mod raft;
 mod registration;
 pub mod reply;

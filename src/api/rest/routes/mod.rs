@@ -5,6 +5,7 @@ mod cluster;
 mod executions;
 mod guard;
 mod jobs;
+mod operator;
 mod query;
 mod waiting;
 
@@ -64,6 +65,7 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/skips", get(executions::skips))
         .route("/jobs/{job}/backfill", post(beyond::backfill).get(beyond::waiting).delete(beyond::call_off))
         .route("/default-zone", get(beyond::zone).put(beyond::set_zone))
+        .merge(operator::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
         .layer(from_fn_with_state(door.clone(), guard::whom))

@@ -7,8 +7,9 @@
 use super::record::{
     Execution, JobRecord, NodeRecord, Occurrence, Progress, Remembered, Requested, Staged, Turn,
 };
-use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, RequestId};
+use crate::ids::{JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use crate::time::Time;
+use crate::voters::Wished;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Two states are compared only under the same version.
@@ -202,4 +203,8 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
 
 pub(super) fn free(slot: JobSlot, generation: u32) -> u128 {
     Bytes::new(8).small(slot.0).small(generation).hash()
+}
+
+pub(super) fn wish(server: NodeId, wished: &Wished) -> u128 {
+    Bytes::new(9).number(server.0).small(wished.wish.number()).small(wished.process).time(wished.at).hash()
 }

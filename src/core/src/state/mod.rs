@@ -20,6 +20,7 @@ use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin,
 use crate::rules::Rules;
 use crate::schedule::Zone;
 use crate::time::Time;
+use crate::voters::Wished;
 use imbl::{OrdMap, OrdSet, Vector};
 use record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Timer};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct State {
     loads: Vector<u32>,
     node_ids: OrdMap<NodeId, NodeSlot>,
     node_names: OrdMap<Arc<str>, NodeSlot>,
+    /// What operators wish of servers.
+    wishes: OrdMap<NodeId, Wished>,
 
     remembered: OrdMap<RequestId, Arc<Remembered>>,
     remembered_times: OrdSet<(Time, RequestId)>,
@@ -98,6 +101,7 @@ impl Default for State {
             loads: Vector::new(),
             node_ids: OrdMap::new(),
             node_names: OrdMap::new(),
+            wishes: OrdMap::new(),
             remembered: OrdMap::new(),
             remembered_times: OrdSet::new(),
             staged: OrdMap::new(),

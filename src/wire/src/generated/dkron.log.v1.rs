@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -77,6 +77,10 @@ pub mod command {
         Cordon(super::Cordon),
         #[prost(string, tag = "25")]
         CallOff(::prost::alloc::string::String),
+        #[prost(message, tag = "26")]
+        Wish(super::Errand),
+        #[prost(message, tag = "27")]
+        Forget(super::Errand),
     }
 }
 /// A row is a head, then in this order what the head says:
@@ -250,4 +254,15 @@ pub struct Cordon {
     pub node: u32,
     #[prost(uint32, tag = "2")]
     pub work: u32,
+}
+/// What an operator wishes of a server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Errand {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub server: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub wish: u32,
+    /// 0 if nobody saw it.
+    #[prost(fixed64, tag = "3")]
+    pub process: u64,
 }

@@ -3,7 +3,7 @@
 /// agenda are each server's own and not written; the order of the records stands for them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Record {
-    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub record: ::core::option::Option<record::Record>,
 }
 /// Nested message and enum types in `Record`.
@@ -26,6 +26,8 @@ pub mod record {
         Remembered(super::Remembered),
         #[prost(message, tag = "8")]
         Staged(super::Staged),
+        #[prost(message, tag = "9")]
+        Wish(super::Wish),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -178,4 +180,11 @@ pub struct Staged {
     /// As in the log, with the epoch for the entry's time.
     #[prost(message, optional, tag = "3")]
     pub job: ::core::option::Option<super::super::log::v1::PutJob>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Wish {
+    #[prost(message, optional, tag = "1")]
+    pub errand: ::core::option::Option<super::super::log::v1::Errand>,
+    #[prost(sfixed64, tag = "2")]
+    pub at: i64,
 }

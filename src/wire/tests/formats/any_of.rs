@@ -3,6 +3,7 @@
 //! The larger ones are boxed: a strategy's value is as large as all that it may make, and test threads have
 //! small stacks.
 
+use crate::any_between::{errand, wished};
 use dkron_core::command::{
     Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
     PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
@@ -295,6 +296,8 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
             .prop_map(|(node, liveness)| Action::Mark { node: NodeSlot(node), liveness }),
         1 => (small(), select(&Work::ALL[..]))
             .prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
+        1 => errand().prop_map(Action::Wish),
+        1 => errand().prop_map(Action::Forget),
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
         1 => name().prop_map(|zone| Action::SetDefaultZone { zone }),
         1 => small().prop_map(|epoch| Action::ZonesFiled { epoch }),
@@ -592,6 +595,7 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         }),
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
+        wished(),
         (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
     ]
 }
