@@ -10,6 +10,7 @@ pub mod cluster;
 mod error;
 pub mod executions;
 pub mod jobs;
+pub mod keyring;
 pub mod restore;
 mod submit;
 pub mod waiting;
