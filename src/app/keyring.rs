@@ -78,8 +78,14 @@ impl Keyring {
 
     async fn ask(&self, server: &Announcement, change: &Change) -> Ring {
         let (id, name, address) = (server.id, server.name.clone(), server.calls.clone());
-        let silent =
-            |problem| Ring { id, name: name.clone(), address: address.clone(), keys: Vec::new(), problem, answered: false };
+        let silent = |problem| Ring {
+            id,
+            name: name.clone(),
+            address: address.clone(),
+            keys: Vec::new(),
+            problem,
+            answered: false,
+        };
         let HereReply { keys, problem } = match self.reply(server, change).await {
             Ok(reply) => reply,
             Err(problem) => return silent(Some(problem)),

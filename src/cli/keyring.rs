@@ -91,7 +91,8 @@ async fn ask(address: &str, change: &Change) -> Result<Vec<Ring>, anyhow::Error>
     let mut client = KeyringClient::new(channel);
     let asking = client.everywhere(change_to_wire(change));
     let answer = tokio::time::timeout(ANSWER_WITHIN, asking).await;
-    let answer = answer.with_context(|| format!("{address} did not answer within {} s", ANSWER_WITHIN.as_secs()))?;
+    let answer =
+        answer.with_context(|| format!("{address} did not answer within {} s", ANSWER_WITHIN.as_secs()))?;
     let answer = answer.map_err(|status| anyhow::anyhow!("{address}: {}", status.message()))?;
     Ok(rings_from_wire(answer.into_inner())?)
 }

@@ -211,9 +211,9 @@ fn last_entry(survey: &Survey<Ledger>) -> String {
 }
 
 fn committed(survey: &Survey<Ledger>) -> String {
-    let known = survey.committed.map_or("no entry is known to be".to_owned(), |index| {
-        format!("known up to entry {index}")
-    });
+    let known = survey
+        .committed
+        .map_or("no entry is known to be".to_owned(), |index| format!("known up to entry {index}"));
     match survey.uncertain() {
         0 => known,
         count => format!("{known}; not known of the last {count}"),

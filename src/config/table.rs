@@ -192,7 +192,8 @@ const CLUSTER: &[Setting] = &[
     ),
     switch("bootstrap", "false", "").file_only(),
     list("join", "ADDRESS", "A node to join; nobody there is no error").live(),
-    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'").live(),
+    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'")
+        .live(),
     text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever"),
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),

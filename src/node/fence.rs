@@ -40,8 +40,7 @@ pub(super) async fn left_behind(mut roster: watch::Receiver<Arc<Roster>>, own: O
 }
 
 fn recovered(roster: &Roster, own: Stamp) -> Option<&Announcement> {
-    let is_later =
-        |stamp: Stamp| stamp.cluster == own.cluster && stamp.incarnation > own.incarnation;
+    let is_later = |stamp: Stamp| stamp.cluster == own.cluster && stamp.incarnation > own.incarnation;
     roster.alive().find(|server| server.stamp.is_some_and(is_later))
 }
 

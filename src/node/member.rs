@@ -211,7 +211,8 @@ impl Member {
     /// Consensus, and what hangs on it.
     pub(super) async fn stop(self) {
         drop(self.shared);
-        let ended = part("consensus to end and the log to be closed", CONSENSUS_END, self.raft.shutdown()).await;
+        let ended =
+            part("consensus to end and the log to be closed", CONSENSUS_END, self.raft.shutdown()).await;
         if let Some(Err(error)) = ended {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }

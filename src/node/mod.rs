@@ -14,8 +14,8 @@ mod feed;
 mod fence;
 mod join;
 mod member;
-mod reload;
 pub mod recover;
+mod reload;
 mod stop;
 mod work;
 
@@ -154,8 +154,9 @@ async fn enter(
         let (ground, entry) = forming.entry(ground).await?;
         Member::start(&started, &shared, ground, entry).await
     });
-    let mut given_up =
-        Box::pin(join::given_up(&started.join, roster.clone(), |roster: &Arc<Roster>| roster.alive().count() > 1));
+    let mut given_up = Box::pin(join::given_up(&started.join, roster.clone(), |roster: &Arc<Roster>| {
+        roster.alive().count() > 1
+    }));
     let mut fenced = Box::pin(fence::left_behind(roster, own));
     let mut is_changed = false;
     let member = loop {

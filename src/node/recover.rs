@@ -2,7 +2,6 @@
 //!
 //! Here because it takes the data directory as a node does, with all of its locks, and then does not start.
 
-
 use crate::{clock, lock, raft};
 use dkron_core::apply::Ledger;
 use dkron_core::bootstrap::Promise;
@@ -66,7 +65,6 @@ pub enum RecoverError {
         source: std::io::Error,
     },
 }
-
 
 /// The data directory of a stopped server, held so that nobody starts in it.
 pub struct Stopped {

@@ -1,7 +1,7 @@
 //! The node's own agent, on a server or alone.
 
-use super::join::given_up;
 use super::NodeError;
+use super::join::given_up;
 use super::reload::Settings;
 use super::stop::{Asked, Signals, part};
 use crate::agent::attend::{AttendError, Dial, Discover, Servers, attend};

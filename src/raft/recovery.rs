@@ -152,12 +152,7 @@ fn not_before(now: Time, last: Time) -> Time {
     if last - now <= JUMP { now.max(last) } else { now }
 }
 
-fn survey<M: Machine>(
-    disk: &Disk,
-    folder: &Path,
-    server: NodeId,
-    stamp: Stamp,
-) -> Result<Survey<M>, Error> {
+fn survey<M: Machine>(disk: &Disk, folder: &Path, server: NodeId, stamp: Stamp) -> Result<Survey<M>, Error> {
     let store = LogStore::open(disk.clone(), stamp)?;
     let (purged, next) = store.ends();
     let (mut machine, mut mark) = newest::<M>(folder, stamp)?;

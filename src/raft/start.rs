@@ -178,10 +178,7 @@ impl<M: Machine> Raft<M> {
 }
 
 /// Writes the first membership, which stands for election at once.
-async fn begin<M: Machine>(
-    consensus: &Consensus<M>,
-    members: BTreeMap<ServerId, Peer>,
-) -> Result<(), Error> {
+async fn begin<M: Machine>(consensus: &Consensus<M>, members: BTreeMap<ServerId, Peer>) -> Result<(), Error> {
     match consensus.initialize(members).await {
         // Another member of the set was quicker, and has sent its log.
         Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
@@ -190,15 +187,9 @@ async fn begin<M: Machine>(
 }
 
 /// The same, unless the log of another one of the set comes in the meantime.
-async fn begin_late<M: Machine>(
-    consensus: Consensus<M>,
-    members: BTreeMap<ServerId, Peer>,
-    wait: Duration,
-) {
+async fn begin_late<M: Machine>(consensus: Consensus<M>, members: BTreeMap<ServerId, Peer>, wait: Duration) {
     let mut data = consensus.data_metrics();
-    let log = async {
-        while data.borrow_watched().last_log.is_none() && data.changed().await.is_ok() {}
-    };
+    let log = async { while data.borrow_watched().last_log.is_none() && data.changed().await.is_ok() {} };
     if tokio::time::timeout(wait, log).await.is_err()
         && let Err(error) = begin(&consensus, members).await
     {

@@ -103,7 +103,7 @@ impl Cluster {
         self.folder.as_ref().expect("a living cluster").path()
     }
 
-    fn data_dir(&self, number: u8) -> PathBuf {
+    pub(super) fn data_dir(&self, number: u8) -> PathBuf {
         self.folder().join(format!("data{number}"))
     }
 
@@ -176,7 +176,32 @@ impl Cluster {
         self.node(number).stopped = false;
     }
 
-    fn signal(&mut self, number: u8, signal: Signal) {
+    /// Another command of the binary, with nothing of the test's environment but `PATH`.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dkron"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env(MARK, &self.mark);
+        command.args(words).current_dir(self.folder()).stdin(Stdio::null());
+        command
+    }
+
+    /// What a command printed, on both ways out, and its exit code.
+    pub(super) fn run(&self, words: &[&str]) -> (i32, String) {
+        let output = self.command(words).output().expect("the binary runs");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.code().unwrap_or(-1), said.concat())
+    }
+
+    /// Waits until a daemon has ended by itself; its exit code.
+    #[track_caller]
+    pub(super) fn wait_for_end(&mut self, number: u8) -> Option<i32> {
+        let node = self.node(number);
+        let daemon = node.daemon.as_mut().expect("a daemon");
+        let status = eventually("the daemon to end", || daemon.try_wait().expect("a child"));
+        node.daemon = None;
+        status.code()
+    }
+
+    pub(super) fn signal(&mut self, number: u8, signal: Signal) {
         let daemon = self.node(number).daemon.as_ref().expect("a running daemon");
         processes::signal(i32::try_from(daemon.id()).expect("a pid"), signal);
     }
@@ -186,6 +211,14 @@ impl Cluster {
         assert!(self.node(number).daemon.is_none(), "node {number} runs");
         self.kill_supervisors(number);
         fs::remove_dir_all(self.data_dir(number)).expect("its data directory");
+    }
+
+    /// The part of a server's data that is of its cluster is gone, what its agent knows stays.
+    pub(super) fn forget_cluster(&mut self, number: u8) {
+        assert!(self.node(number).daemon.is_none(), "node {number} runs");
+        for folder in ["raft", "snapshots", "history"] {
+            fs::remove_dir_all(self.data_dir(number).join(folder)).expect("a part of its data");
+        }
     }
 
     fn kill_supervisors(&self, number: u8) {

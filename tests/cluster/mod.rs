@@ -2,13 +2,16 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `recovery`, `keyring`, `reload`.
 
 mod agents;
 mod failover;
 mod formation;
 mod harness;
+mod keyring;
 mod quorum;
+mod recovery;
+mod reload;
 mod servers;
 mod work;
 mod writes;

@@ -105,7 +105,9 @@ impl<M: Machine> Consensus for Calls<M> {
         let mut written = std::pin::pin!(own.consensus.append_entries(request));
         // Not `with_raft_state`: it takes an answer that nobody needs any more for an error.
         let (sender, receiver) = oneshot::channel();
-        let asked = own.consensus.external_request(move |state| { let _ = sender.send(*state.vote_ref() == vote); });
+        let asked = own.consensus.external_request(move |state| {
+            let _ = sender.send(*state.vote_ref() == vote);
+        });
         let follows = async { asked.await.is_ok() && matches!(receiver.await, Ok(true)) };
         let answer = tokio::select! {
             biased;

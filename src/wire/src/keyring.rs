@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn changes_and_answers_are_read_as_they_were_written_and_no_key_is_shown() {
-        for change in [Change::List, Change::Install("c2Vj".into()), Change::Use(7), Change::Remove(u32::MAX)] {
+        for change in [Change::List, Change::Install("c2Vj".into()), Change::Use(7), Change::Remove(u32::MAX)]
+        {
             assert_eq!(change_from_wire(change_to_wire(&change)), Ok(change.clone()));
             assert_eq!(here_from_wire(here_to_wire(NodeId(3), &change)), Ok((NodeId(3), change.clone())));
             assert!(!format!("{change:?}").contains("c2Vj"));
