@@ -98,7 +98,10 @@ struct Shown {
 impl Shown {
     fn of(survey: &Survey<Ledger>) -> Shown {
         let state = &survey.view.state;
-        let names = |ids: &BTreeSet<NodeId>| ids.iter().map(|id| name(state, *id)).collect();
+        let names = |ids: &BTreeSet<NodeId>| {
+            let names: BTreeSet<String> = ids.iter().map(|id| name(state, *id)).collect();
+            names.into_iter().collect()
+        };
         let (running, waiting) = executions(state);
         let (voters, others) = (names(&survey.voters), names(&survey.others));
         Shown { own: name(state, survey.server), voters, others, running, waiting }
@@ -162,8 +165,8 @@ impl Shown {
         )];
         if survey.uncertain() > 0 {
             lines.push(format!(
-                "The last {} entries are on this disk and are not known to be committed: they {will}count, because the \
-                 lost servers may have acted on them.",
+                "Entries not known to be committed: the last {}. They {will}count, because the lost servers may have \
+                 acted on them.",
                 survey.uncertain()
             ));
         }

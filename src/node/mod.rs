@@ -133,8 +133,8 @@ async fn run_server(mut settings: Settings, signals: &mut Signals) -> Result<(),
         Ok(None) => (None, Ok(())),
         Err(error) => (None, Err(error)),
     };
-    if let Err(error) = &ended {
-        tracing::error!(error = error as &dyn std::error::Error, "this server stops");
+    if ended.is_err() {
+        tracing::info!("stopping, since this server cannot go on");
     }
     signals.outwait(wind_down(base, forming, member)).await;
     ended
