@@ -116,6 +116,19 @@ impl Api {
         Ok(Done { succeeded: sum("success_count"), failed: sum("error_count") })
     }
 
+    /// What one of the failed executions of these jobs said.
+    pub(super) async fn complaint(&self, text: &str) -> anyhow::Result<Option<String>> {
+        let jobs = self.json(&format!("/v1/jobs?q={text}")).await?;
+        let failed = |job: &&Value| job["error_count"].as_u64().is_some_and(|count| count > 0);
+        let Some(name) = jobs.as_array().and_then(|jobs| jobs.iter().find(failed)?["name"].as_str()) else {
+            return Ok(None);
+        };
+        let list = self.json(&format!("/v1/jobs/{name}/executions?output_size_limit=200")).await?;
+        let said =
+            |one: &Value| (one["success"] == false).then(|| one["output"].as_str().map(str::to_owned))?;
+        Ok(list.as_array().and_then(|list| list.iter().find_map(said)).map(|said| format!("{name}: {said}")))
+    }
+
     /// A page of jobs.
     pub(super) async fn page(&self, start: usize, end: usize) -> anyhow::Result<()> {
         self.get(&format!("/v1/jobs?_start={start}&_end={end}")).await?.bytes().await?;
