@@ -29,8 +29,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How long the last answers may take at the end.
 pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
-/// How long, at multiplier 1, a server of the first set, by its place in it, waits for the log of one before it: they would only take
-/// the leadership from one another.
+/// How long, at multiplier 1, a server of the first set, by its place in it, waits for the log of one before it:
+/// else they only take the leadership from one another.
 const FIRST_LOG_WAIT: Duration = Duration::from_secs(1);
 /// Snapshots wanted by hand: one is taken at a time, a few may wait.
 const REQUESTS: usize = 8;
