@@ -166,6 +166,13 @@ const NODE: &[Setting] = &[
     switch("devmode", "false", "").file_only(),
     switch("ui", "true", "Serve the web pages").unused(),
     switch("enable-bench-executor", "false", "Have the executor `bench`, which does nothing").hidden(),
+    text(
+        "clock-offset-file",
+        "FILE",
+        "",
+        "For tests: how wrong the clock is, in milliseconds, read again and again",
+    )
+    .hidden(),
 ];
 
 const ADDRESSES: &[Setting] = &[

@@ -79,7 +79,11 @@ impl Members {
         let situation = self.situation(stamp, &roster, membership, &agents);
         let now = steady();
         watch.look(&situation, now);
-        let health = Health::of(&situation, watch, now);
+        let mut health = Health::of(&situation, watch, now);
+        let ahead = self.raft.clock_offsets();
+        for server in &mut health.servers {
+            server.clock_ahead = ahead.get(&server.id).copied();
+        }
         self.health.send_if_modified(|shown| {
             let changed = shown.as_deref() != Some(&health);
             *shown = Some(Arc::new(health));

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::dispatch::{self, Attendance, Dispatch, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
-use crate::leader::{Leader, Members};
+use crate::leader::{Leader, Members, watch_clocks};
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
@@ -107,6 +107,7 @@ impl Member {
         };
         workers.push(task::spawn("members", members.run(stop_workers.clone())));
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
+        workers.push(task::spawn("clocks", watch_clocks(raft.clone(), stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let tags = agent.tags.clone();
@@ -146,8 +147,12 @@ impl Member {
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
             .add_service(LeaderServer::new(Peers { app: app.clone() }));
-        let door =
-            rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) };
+        let door = rest::Door {
+            app,
+            node: config.node_name.as_str().into(),
+            tags: Arc::new(config.node_tags()),
+            ui: config.ui,
+        };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
     }
 

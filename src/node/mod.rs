@@ -16,12 +16,13 @@ mod join;
 mod member;
 pub mod recover;
 mod reload;
+mod room;
 mod stop;
 mod work;
 
 use crate::agent::AgentError;
 use crate::config::Config;
-use crate::{gossip, history, net, raft, telemetry};
+use crate::{clock, gossip, history, net, raft, telemetry};
 use base::{Base, Forming};
 use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::roster::Roster;
@@ -99,6 +100,12 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
+    /// A part of the node broke off while the disk was full.
+    #[error("the disk is full")]
+    DiskFull(#[source] Box<NodeError>),
+    /// The node stopped because its disk was full, and now there is room: it is to be started again.
+    #[error("the disk was full and has room again")]
+    RoomAgain,
     /// A part of the node broke off.
     #[error("{0} broke off")]
     Broken(&'static str),
@@ -110,15 +117,23 @@ pub enum NodeError {
 /// [`NodeError`] with the reason for which it did not start or stopped.
 pub async fn run(config: Config) -> Result<(), NodeError> {
     let logging = telemetry::start(config.log_level);
+    if let Some(file) = &config.clock_offset_file {
+        tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
+        clock::be_wrong_by(file.clone());
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let mut signals = Signals::new()?;
-    let is_server = config.server;
+    let (is_server, data_dir) = (config.server, config.data_dir.clone());
     let settings = Settings::new(config, logging);
-    match is_server {
+    let ended = match is_server {
         true => run_server(settings, &mut signals).await,
         false => work::run_alone(settings, &mut signals).await,
+    };
+    match ended {
+        Err(error) => room::wait(&data_dir, error, &mut signals).await,
+        Ok(()) => Ok(()),
     }
 }
 
@@ -195,8 +210,8 @@ async fn work(
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
-            error = base.broken(forming) => return Err(error),
-            error = member.broken() => return Err(error),
+            error = base.broken(forming) => return Err(room::named(&settings.now().data_dir, error)),
+            error = member.broken() => return Err(room::named(&settings.now().data_dir, error)),
             error = &mut fenced => return Err(error),
         };
         match asked {

@@ -46,6 +46,15 @@ impl Signals {
         }
     }
 
+    /// The next signal to stop; nothing else is listened to.
+    pub(super) async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Asked::Stop(name) = self.next().await {
+                return name;
+            }
+        }
+    }
+
     /// Waits for the end of a stop, but neither for ever nor for somebody who asks again.
     pub(super) async fn outwait(&mut self, stopping: impl Future<Output = ()>) {
         let again = async {

@@ -12,6 +12,7 @@
 //! (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again).
 
 pub mod batching;
+mod clocks;
 mod codec;
 mod error;
 mod founding;
@@ -93,6 +94,8 @@ struct Inner<M: Machine> {
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
     members: watch::Receiver<Arc<Membership>>,
+    /// What the peers' clocks show.
+    clocks: clocks::PeerClocks,
     /// When a leader was last heard.
     heard: Mutex<Option<Instant>>,
     /// Ends what peers have open here.

@@ -1,5 +1,6 @@
 //! From an open data directory to a running room: the newest snapshot, the log after it, an election.
 
+use super::clocks::PeerClocks;
 use super::error::Error;
 use super::founding::{self, Founder};
 use super::ground::Ground;
@@ -84,7 +85,8 @@ impl<M: Machine> Raft<M> {
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
         let fold = Fold::new(thread.clone(), shelf.clone(), incoming.clone());
-        let network = Network::new(identity.server, stamp, options.addresses.clone());
+        let clocks = PeerClocks::default();
+        let network = Network::new(identity.server, stamp, options.addresses.clone(), clocks.clone());
         let consensus = Consensus::new(id, config, network, store, fold).await;
         let consensus = consensus.map_err(|error| Error::Consensus(error.to_string()))?;
 
@@ -125,6 +127,7 @@ impl<M: Machine> Raft<M> {
                 snapshots: requests_sender,
                 leadership,
                 members,
+                clocks,
                 heard: Mutex::new(None),
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),

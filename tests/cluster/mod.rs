@@ -2,9 +2,11 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `recovery`, `keyring`, `reload`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`,
+//! `recovery`, `keyring`, `reload`.
 
 mod agents;
+mod calm;
 mod failover;
 mod formation;
 mod harness;

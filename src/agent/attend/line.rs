@@ -2,10 +2,12 @@
 
 use super::{AttendError, DIAL_TIMEOUT, Dial};
 use crate::agent::identity;
+use crate::clock;
 use crate::task::CancellationToken;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::node::Registration;
+use dkron_core::time::Time;
 use dkron_wire::delivery::service::{self, AgentsClient};
 use dkron_wire::delivery::{from_agent_to_wire, to_agent};
 use std::sync::Arc;
@@ -157,6 +159,9 @@ impl Line {
 
     async fn listen(&self, mut stream: Streaming<service::ToAgent>) -> Result<(), AttendError> {
         while let Some(message) = stream.message().await.map_err(AttendError::Status)? {
+            if let Some(shown) = message.clock {
+                clock::told(Time::from_nanos(shown));
+            }
             let taken = match to_agent(message)? {
                 order @ (ToAgent::Launch(_) | ToAgent::Cancel { .. } | ToAgent::Settled(_)) => {
                     self.shared.inbox.send(order).await.is_ok()

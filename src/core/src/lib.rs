@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod bootstrap;
+pub mod clocks;
 pub mod command;
 pub mod delivery;
 pub mod duration;

@@ -114,7 +114,7 @@ impl<M: Machine> Consensus for Calls<M> {
             answer = &mut written => answer,
             true = follows, if is_heartbeat => {
                 let matching = note(own, Appended::Matching(previous.map(codec::log_id_to_wire)));
-                return Ok(Response::new(wire::appended_to_wire(&matching)));
+                return Ok(Response::new(with_clock(&matching)));
             }
             else => written.await,
         };
@@ -129,7 +129,7 @@ impl<M: Machine> Consensus for Calls<M> {
             },
         };
         let answer = note(own, appended(answer));
-        Ok(Response::new(wire::appended_to_wire(&answer)))
+        Ok(Response::new(with_clock(&answer)))
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteReply>, Status> {
@@ -270,6 +270,11 @@ fn entries<M: Machine>(
         leader_commit: append.committed.map(codec::log_id_from_wire),
         entries,
     })
+}
+
+/// The answer, and what the clock shows: the leader compares.
+fn with_clock(answer: &Appended) -> AppendReply {
+    AppendReply { clock: Some(clock::wall().nanos()), ..wire::appended_to_wire(answer) }
 }
 
 /// Remembers when a leader was heard that this server follows.

@@ -183,7 +183,7 @@ pub fn appended_to_wire(answer: &Appended) -> service::AppendReply {
         Appended::Conflict(id) => Answer::Conflict(log_id_to_proto(*id)),
         Appended::Higher(vote) => Answer::Higher(vote_to_proto(vote)),
     };
-    proto::AppendReply { result: Some(result) }
+    proto::AppendReply { result: Some(result), ..Default::default() }
 }
 
 /// The answer in this message.

@@ -3,7 +3,7 @@
 use super::watch::{is_alive, is_heard, is_well};
 use super::{Situation, Watch, quorum};
 use crate::ids::NodeId;
-use crate::time::Time;
+use crate::time::{Span, Time};
 use std::sync::Arc;
 
 /// The cluster.
@@ -36,6 +36,8 @@ pub struct ServerHealth {
     pub heard: Option<Time>,
     /// Well without a break since.
     pub well_since: Option<Time>,
+    /// How far its clock is ahead of the leader's, as last heard.
+    pub clock_ahead: Option<Span>,
     /// What is wrong with it; empty if it is well.
     pub complaints: Vec<Complaint>,
 }
@@ -89,6 +91,7 @@ fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> Server
         lag: member.lag,
         heard: member.heard,
         well_since: watch.well_since(id),
+        clock_ahead: None,
         complaints,
     }
 }

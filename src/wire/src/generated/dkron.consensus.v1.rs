@@ -28,6 +28,9 @@ pub struct AppendRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppendReply {
+    /// What the receiver's wall clock showed, in nanoseconds since the Unix epoch; only in answers to heartbeats.
+    #[prost(sfixed64, optional, tag = "4")]
+    pub clock: ::core::option::Option<i64>,
     #[prost(oneof = "append_reply::Result", tags = "1, 2, 3")]
     pub result: ::core::option::Option<append_reply::Result>,
 }
