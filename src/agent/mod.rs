@@ -118,6 +118,8 @@ pub struct AgentHandle {
     pub outbox: mpsc::Receiver<FromAgent>,
     /// What it says of itself in its hello.
     pub registration: Registration,
+    /// Its tags, for whoever changes them while it runs.
+    pub tags: watch::Sender<Words>,
     /// The cluster that it belongs to; none before its first welcome.
     pub stamp: watch::Receiver<Option<Stamp>>,
     /// This start of it, told apart from any other.
@@ -207,6 +209,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let (stamp_sender, stamp) = watch::channel(header.stamp);
+    let tags = watch::Sender::new(options.tags.clone());
     let stop = CancellationToken::new();
     let registration = Registration {
         node,
@@ -246,5 +249,5 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         while written.changed().await.is_ok() {}
         ended
     });
-    AgentHandle { inbox, outbox, registration, stamp, process, stop, task }
+    AgentHandle { inbox, outbox, registration, tags, stamp, process, stop, task }
 }

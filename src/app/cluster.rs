@@ -87,7 +87,9 @@ pub fn members(roster: &Roster, state: &State) -> Vec<Member> {
     let mut shown: BTreeMap<Arc<str>, Member> = BTreeMap::new();
     for member in servers.chain(others) {
         let lives = member.liveness == Liveness::Alive;
-        if lives || !shown.contains_key(&member.name) {
+        // Gossip knows sooner than the state: a server that lost its disk is not its own predecessor.
+        let known = shown.get(&member.name).map(|known| known.liveness);
+        if known.is_none() || (lives && known != Some(Liveness::Alive)) {
             shown.insert(member.name.clone(), member);
         }
     }

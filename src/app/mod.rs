@@ -11,6 +11,7 @@ pub mod cluster;
 mod error;
 pub mod executions;
 pub mod jobs;
+pub mod keyring;
 mod operator;
 pub mod restore;
 mod submit;

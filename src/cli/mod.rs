@@ -10,7 +10,9 @@ mod check_ledger;
 mod completion;
 mod config;
 mod keygen;
+mod keyring;
 mod operator;
+mod recover;
 mod schedule;
 mod supervise;
 mod version;
@@ -75,6 +77,10 @@ enum Command {
     Config(config::Settings),
     /// Print a new key for --encrypt
     Keygen,
+    /// Show and change the keys that encrypt gossip, on all servers
+    Keyring(keyring::Keyring),
+    /// Make one stopped server's disk the whole cluster, when a quorum is lost for good
+    Recover(recover::Recover),
     /// Print what a shell needs to complete this program's words
     Completion(completion::Completion),
     /// Measure what a node does, beside what the machine itself does
@@ -116,6 +122,8 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::CheckLedger(command)) => command.run(),
         Some(Command::Config(command)) => command.run(problems),
         Some(Command::Keygen) => keygen::run(),
+        Some(Command::Keyring(command)) => command.run(),
+        Some(Command::Recover(command)) => command.run(),
         Some(Command::Completion(command)) => command.run(),
         Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),

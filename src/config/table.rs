@@ -198,8 +198,9 @@ const CLUSTER: &[Setting] = &[
         "How many servers form the first cluster; 1 forms at once, 0 waits for one to join",
     ),
     switch("bootstrap", "false", "").file_only(),
-    list("join", "ADDRESS", "A node to join; nobody there is no error"),
-    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'"),
+    list("join", "ADDRESS", "A node to join; nobody there is no error").live(),
+    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'")
+        .live(),
     text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever"),
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),

@@ -1,7 +1,10 @@
 //! What a server has from its first moment on: its doors, its gossip, its way into a cluster.
 
-use super::{DRAIN, NodeError};
+use super::stop::part;
+use super::{DRAIN, NodeError, fence};
+use crate::api::keyring::Keys;
 use crate::api::rest;
+use crate::app::keyring::Keyring;
 use crate::app::waiting::Waiting;
 use crate::config::{Config, HostPort, JoinEntry};
 use crate::formation::{self, Entry, Formation};
@@ -19,6 +22,7 @@ use dkron_core::roster::{Announcement, Roster};
 use dkron_core::schedule;
 use dkron_wire::entry::ENTRY_FORMAT;
 use dkron_wire::formation::service::FormationServer;
+use dkron_wire::keyring::service::KeyringServer;
 use futures::future::select_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,6 +54,8 @@ pub(super) struct Shared {
     pub(super) formation: Formation,
     /// What this server says of itself.
     pub(super) gossip: Gossip,
+    /// The keys that encrypt it.
+    pub(super) keyring: Keyring,
     /// The servers that agents are to attend.
     pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
 }
@@ -61,6 +67,7 @@ pub(super) struct Base {
     http: SocketAddr,
     calls: watch::Sender<Router>,
     api: watch::Sender<Router>,
+    seeds: watch::Sender<Arc<[String]>>,
     servers: Vec<JoinHandle<()>>,
     watchers: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -89,12 +96,15 @@ impl Base {
 
         let ground = raft::open(&config.data_dir, None).await?;
         let stop = CancellationToken::new();
-        let gossip = gossip::start(gossip_options(config, &ground)?).await?;
+        let (seeds, known_seeds) = watch::channel(seeds(config)?);
+        let gossip = gossip::start(gossip_options(config, &ground, known_seeds)?).await?;
         gossip.settled().await?;
         let roster = gossip.roster();
         let (formation, acting, entries) = start_formation(config, &ground, roster.clone());
 
-        let (calls, calls_now) = watch::channel(formation_routes(&formation));
+        let keyring = Keyring::new(gossip.clone());
+        let waiting_routes = Routes::from(formation_routes(&formation)).add_service(keys(&keyring));
+        let (calls, calls_now) = watch::channel(waiting_routes.into_axum_router());
         let waiting = Waiting::new(formation.status(), roster.clone());
         let (api, api_now) = watch::channel(rest::waiting_router(waiting));
         let hello = Routes::from(formation_routes(&formation));
@@ -111,9 +121,9 @@ impl Base {
             servers: servers_sender,
         };
         let watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
-        let shared = Shared { roster, addresses, formation, gossip, servers: known };
+        let shared = Shared { roster, addresses, formation, gossip, keyring, servers: known };
         let forming = Forming { acting, entries, config_founder: founder(config) };
-        Ok((Base { shared, calls_at, http, calls, api, servers, watchers, stop }, forming, ground))
+        Ok((Base { shared, calls_at, http, calls, api, seeds, servers, watchers, stop }, forming, ground))
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -124,6 +134,18 @@ impl Base {
     pub(super) fn open(&self, doors: Doors) {
         drop(self.calls.send_replace(doors.calls));
         drop(self.api.send_replace(doors.api));
+    }
+
+    /// Takes over settings that have changed.
+    pub(super) async fn take_over(&self, config: &Config) {
+        match seeds(config) {
+            Ok(seeds) => publish(&self.seeds, seeds),
+            Err(error) => tracing::error!(%error, "the addresses to join stay as they were"),
+        }
+        let tags = config.node_tags();
+        if let Err(error) = self.shared.gossip.announce(move |own| own.tags = tags).await {
+            tracing::error!(%error, "the tags in gossip stay as they were");
+        }
     }
 
     pub(super) fn tell_addresses(&self, config: &Config) {
@@ -143,6 +165,7 @@ impl Base {
             _ = select_all(self.servers.iter_mut()) => NodeError::Broken("a server of calls or of the API"),
             _ = select_all(self.watchers.iter_mut()) => NodeError::Broken("gossip"),
             error = forming.ended() => error,
+            error = fence::doubled(&self.shared.gossip) => error,
         }
     }
 
@@ -150,9 +173,7 @@ impl Base {
     pub(super) async fn close_doors(&mut self) {
         self.stop.cancel();
         for server in self.servers.drain(..).filter(|server| !server.is_finished()) {
-            if tokio::time::timeout(DRAIN, server).await.is_err() {
-                tracing::warn!("connections were still open and are cut");
-            }
+            drop(part("calls that are still open", DRAIN, server).await);
         }
         // What is behind the doors holds rooms, which are to end.
         drop(self.calls.send_replace(Router::new()));
@@ -161,14 +182,15 @@ impl Base {
 
     /// Says farewell to the other servers.
     pub(super) async fn leave(&self) {
-        if let Ok(Err(error)) = tokio::time::timeout(DRAIN, self.shared.gossip.leave()).await {
+        let left = part("the farewell to the other servers", DRAIN, self.shared.gossip.leave()).await;
+        if let Some(Err(error)) = left {
             tracing::warn!(%error, "the other servers could not be told that this one goes");
         }
     }
 
     pub(super) async fn stop(self) {
         self.watchers.iter().for_each(JoinHandle::abort);
-        self.shared.gossip.stop().await;
+        part("the end of gossip", DRAIN, self.shared.gossip.stop()).await;
     }
 }
 
@@ -253,6 +275,11 @@ fn formation_routes(formation: &Formation) -> Router {
     Routes::new(FormationServer::new(formation.clone())).into_axum_router()
 }
 
+/// What changes the keys of gossip.
+pub(super) fn keys(keyring: &Keyring) -> KeyringServer<Keys> {
+    KeyringServer::new(Keys { keyring: keyring.clone() })
+}
+
 fn start_formation(
     config: &Config,
     ground: &Ground,
@@ -294,7 +321,11 @@ fn fresh() -> u128 {
     }
 }
 
-fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, NodeError> {
+fn gossip_options(
+    config: &Config,
+    ground: &Ground,
+    seeds: watch::Receiver<Arc<[String]>>,
+) -> Result<gossip::Options, NodeError> {
     let keys =
         config.gossip.keys.iter().map(|key| gossip::Key::new(key.bytes())).collect::<Result<_, _>>()?;
     Ok(gossip::Options {
@@ -309,7 +340,7 @@ fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, N
             crate::config::Profile::Local => gossip::Profile::Local,
         },
         reap: config.gossip.reconnect_timeout,
-        seeds: watch::channel(seeds(config)?).1,
+        seeds,
         cancel: CancellationToken::new(),
     })
 }

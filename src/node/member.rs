@@ -1,8 +1,9 @@
 //! What a server has once it belongs to a cluster: the log, the history, the leader's loop, dispatch, its agent,
 //! the use cases.
 
-use super::base::{Beginning, Doors, Shared};
+use super::base::{Beginning, Doors, Shared, keys};
 use super::feed::feed;
+use super::stop::part;
 use super::work::{keep_agent, start_agent};
 use super::{DRAIN, NodeError};
 use crate::agent::AgentError;
@@ -20,6 +21,8 @@ use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
+use dkron_core::ids::Stamp;
+use dkron_core::job::Words;
 use dkron_core::time::Span;
 use dkron_core::voters;
 use dkron_wire::delivery::service::AgentsServer;
@@ -41,6 +44,8 @@ const RESIGN: Duration = Duration::from_secs(10);
 const ORDER_QUEUE: usize = 4_096;
 /// New streams that may wait for the leader's next turn.
 const CONTACT_QUEUE: usize = 256;
+/// How long consensus may take to end: what is in flight without a quorum, and a disk that is slow.
+const CONSENSUS_END: Duration = Duration::from_secs(10);
 
 /// The rooms of a member, joined.
 pub(super) struct Member {
@@ -53,6 +58,7 @@ pub(super) struct Member {
     leave: CancellationToken,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
+    tags: watch::Sender<Words>,
     workers: Vec<JoinHandle<()>>,
     founded: JoinHandle<()>,
     stop_workers: CancellationToken,
@@ -106,6 +112,7 @@ impl Member {
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let servers = Servers::Known(shared.servers.clone());
+        let tags = agent.tags.clone();
         let agent = task::spawn("agent-stream", keep_agent(agent, servers, stop_agent.clone()));
         let leave = CancellationToken::new();
         let app = App::new(app::Rooms {
@@ -125,6 +132,7 @@ impl Member {
             leave,
             attendance,
             agent,
+            tags,
             workers,
             founded,
             stop_workers,
@@ -137,6 +145,7 @@ impl Member {
     pub(super) fn doors(&self, config: &Config) -> Doors {
         let app = self.app.clone();
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
+            .add_service(keys(&self.shared.keyring))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
             .add_service(LeaderServer::new(Peers { app: app.clone() }))
@@ -148,6 +157,21 @@ impl Member {
             ui: config.ui,
         };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
+    }
+
+    /// Its cluster.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.raft.identity().stamp
+    }
+
+    /// Takes over settings that have changed: the agent registers anew if its tags have.
+    pub(super) fn take_over(&self, config: &Config) {
+        let tags = config.node_tags();
+        self.tags.send_if_modified(|shown| {
+            let changed = *shown != tags;
+            *shown = tags;
+            changed
+        });
     }
 
     /// Completes when a part of the member has ended by itself.
@@ -181,8 +205,8 @@ impl Member {
     /// The agent and the leader's loop: nothing more is decided or begun here.
     pub(super) async fn stop_work(&mut self) {
         self.stop_agent.cancel();
-        if !self.agent.is_finished() && tokio::time::timeout(DRAIN, &mut self.agent).await.is_err() {
-            tracing::warn!("the agent took too long and is cut");
+        if !self.agent.is_finished() {
+            drop(part("the agent's farewell", DRAIN, &mut self.agent).await);
         }
         self.hand_over().await;
         self.stop_streams.cancel();
@@ -198,31 +222,29 @@ impl Member {
         }
         let membership = self.raft.members().borrow().clone();
         let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
-        match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
-            Ok(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
-            Ok(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
-            Err(_) => tracing::warn!("the leadership could not be handed over in time"),
+        match part("the leadership to be taken over", DRAIN, self.raft.transfer_leader(heir)).await {
+            Some(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
+            Some(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
+            None => {}
         }
     }
 
     /// Consensus, and what hangs on it.
     pub(super) async fn stop(self) {
         drop(self.shared);
-        if let Err(error) = self.raft.shutdown().await {
+        let ended =
+            part("consensus to end and the log to be closed", CONSENSUS_END, self.raft.shutdown()).await;
+        if let Some(Err(error)) = ended {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
         drop((self.app, self.raft, self.attendance, self.history));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
-            if tokio::time::timeout(DRAIN, worker).await.is_err() {
-                tracing::warn!("a task took too long and is cut");
-            }
+            drop(part("the leader, dispatch or the history's feed", DRAIN, worker).await);
         }
         let threads = self.history_threads;
         let joined = task::blocking("close history", move || threads.join());
-        if tokio::time::timeout(DRAIN, joined).await.is_err() {
-            tracing::warn!("the history took too long to close");
-        }
+        drop(part("the history to be closed", DRAIN, joined).await);
     }
 }
 

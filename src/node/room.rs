@@ -45,7 +45,7 @@ pub(super) async fn wait(directory: &Path, error: NodeError, signals: &mut Signa
         }
     };
     tokio::select! {
-        name = signals.next() => {
+        name = signals.stop() => {
             tracing::info!(signal = name, "stopping, the disk is still full");
             Err(error)
         }

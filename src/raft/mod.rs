@@ -8,7 +8,7 @@
 //! - Fails: a directory of Dkron, of another cluster or server, or with damage, is refused by name at the
 //!   start; a disk that fails later ends consensus here, and the other servers go on.
 //!
-//! Reading order: `type_config` (the names), `ground` and `start` (up), `proposer` and `batching` (in), `log`
+//! Reading order: `type_config` (the names), `ground` and `start` (up), `recovery` (from one disk), `proposer` and `batching` (in), `log`
 //! (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again).
 
 pub mod batching;
@@ -25,6 +25,7 @@ pub mod machine;
 mod members;
 mod network;
 mod proposer;
+mod recovery;
 mod snapshot;
 mod start;
 mod state_machine;
@@ -43,6 +44,7 @@ pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
 pub use network::{Addresses, Calls};
 pub use proposer::{Clock, Committed};
+pub use recovery::Survey;
 pub use snapshot::SnapshotRule;
 pub use start::{Blank, Options};
 pub use state_thread::{DIGEST_EVERY, DIGESTS, Mark, View};

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
+use openraft::async_runtime::WatchReceiver;
 use openraft::error::{InitializeError, RaftError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long the last answers may take at the end.
 pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long, at multiplier 1, a server of the first set, by its place in it, waits for the log of one before it:
+/// else they only take the leadership from one another.
+const FIRST_LOG_WAIT: Duration = Duration::from_secs(1);
 /// Snapshots wanted by hand: one is taken at a time, a few may wait.
 const REQUESTS: usize = 8;
 
@@ -129,25 +133,30 @@ impl<M: Machine> Raft<M> {
                 running: Mutex::new(Some(running)),
             }),
         };
-        raft.stand(blank, options.blank).await?;
+        raft.stand(blank, options.blank, options.multiplier).await?;
         Ok(raft)
     }
 
     /// A lone server need not wait for the others' silence, and is up only when it has applied all that it had
     /// committed and its cluster is founded.
-    async fn stand(&self, blank: bool, told: Blank) -> Result<(), Error> {
+    async fn stand(&self, blank: bool, told: Blank, multiplier: u32) -> Result<(), Error> {
         let consensus = &self.inner.consensus;
         let id = ServerId(self.inner.identity.server);
         let failed = |error: String| Error::Consensus(error);
         let founds = blank && matches!(told, Blank::Found(_));
         if let (true, Blank::Found(members)) = (blank, told) {
+            let place = members.range(..id.0).count();
             let members: BTreeMap<ServerId, Peer> =
                 members.into_iter().map(|(id, peer)| (ServerId(id), peer)).collect();
-            match consensus.initialize(members).await {
-                // Another member of the set was quicker, and has sent its log.
-                Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-                Err(error) => return Err(failed(error.to_string())),
+            if place > 0 {
+                let wait = FIRST_LOG_WAIT.saturating_mul(multiplier).saturating_mul(place as u32);
+                let begins = begin_late(consensus.clone(), members, wait);
+                if let Some(running) = self.inner.running().as_mut() {
+                    running.others.push(spawn("raft beginning", begins));
+                }
+                return Ok(());
             }
+            begin(consensus, members).await?;
         }
         // The metrics show a membership only after the core's first round: the core itself is asked.
         let alone = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
@@ -168,6 +177,26 @@ impl<M: Machine> Raft<M> {
             marks.changed().await.map_err(|_| Error::Stopped)?;
         }
         Ok(())
+    }
+}
+
+/// Writes the first membership, which stands for election at once.
+async fn begin<M: Machine>(consensus: &Consensus<M>, members: BTreeMap<ServerId, Peer>) -> Result<(), Error> {
+    match consensus.initialize(members).await {
+        // Another member of the set was quicker, and has sent its log.
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(Error::Consensus(error.to_string())),
+    }
+}
+
+/// The same, unless the log of another one of the set comes in the meantime.
+async fn begin_late<M: Machine>(consensus: Consensus<M>, members: BTreeMap<ServerId, Peer>, wait: Duration) {
+    let mut data = consensus.data_metrics();
+    let log = async { while data.borrow_watched().last_log.is_none() && data.changed().await.is_ok() {} };
+    if tokio::time::timeout(wait, log).await.is_err()
+        && let Err(error) = begin(&consensus, members).await
+    {
+        tracing::warn!(%error, "the first membership could not be written");
     }
 }
 

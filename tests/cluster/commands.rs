@@ -32,7 +32,7 @@ impl Cluster {
     /// A command, asked of a server; shown, so that documentation can be taken from a run.
     pub(super) fn says(&self, number: u8, line: &str) -> Said {
         let words: Vec<&str> = line.split(' ').collect();
-        let output = self.run(number, &words);
+        let output = self.run_at(number, &words);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let said = Said {
             code: output.status.code().unwrap_or(-1),

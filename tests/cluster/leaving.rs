@@ -16,7 +16,7 @@ fn servers_leave_one_after_the_other_until_the_last_one_may_not() {
     let (leader, first) = (cluster.leader(), cluster.follower());
     let last = (1..=3).find(|number| ![leader, first].contains(number)).expect("a third");
     cluster.says(first, "leave").expect(0);
-    cluster.wait_for_end(first);
+    cluster.wait_for_good_end(first);
     let start = clock::monotonic();
     [leader, last]
         .iter()
@@ -30,7 +30,7 @@ fn servers_leave_one_after_the_other_until_the_last_one_may_not() {
     // The leader goes, and hands over first.
     let reply = cluster.send(leader, "POST /v1/leave", "").expect(200).json();
     assert_eq!(reply["global"][0]["Name"], names[1], "{reply}");
-    cluster.wait_for_end(leader);
+    cluster.wait_for_good_end(leader);
     cluster.wait_for_votes(last, &[(&names[1], true)]);
     cluster.expect_writes(last, "alone");
 
@@ -94,6 +94,6 @@ fn an_agent_leaves_by_its_data_directory_and_is_shown_so_at_once() {
     assert!(code == Some(3) && errors.contains("no agent runs in"), "{errors}");
     let (code, errors) = leave(1);
     assert!(code == Some(2) && errors.contains("is a server's"), "{errors}");
-    cluster.wait_for_end(4);
+    cluster.wait_for_good_end(4);
     eventually("the server to go on", || cluster.is_ready(1).then_some(()));
 }

@@ -3,7 +3,7 @@
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
 //! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`, `operators`, `leaving`,
-//! `nodes`, `growth`.
+//! `nodes`, `growth`, `recovery`, `keyring`, `reload`.
 
 mod agents;
 mod calm;
@@ -12,10 +12,13 @@ mod failover;
 mod formation;
 mod growth;
 mod harness;
+mod keyring;
 mod leaving;
 mod nodes;
 mod operators;
 mod quorum;
+mod recovery;
+mod reload;
 mod servers;
 mod work;
 mod writes;

@@ -39,6 +39,7 @@ pub(super) enum Heard {
 }
 
 /// What all lines of an agent share.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) dial: Dial,
     pub(super) registration: Registration,
@@ -92,7 +93,7 @@ impl Line {
 
     /// One stream from its dial to its end.
     async fn session(&self, welcomed: &mut bool) -> AttendError {
-        let (up, stream) = match tokio::time::timeout(DIAL_TIMEOUT, self.begin()).await {
+        let (up, stream, stamp) = match tokio::time::timeout(DIAL_TIMEOUT, self.begin()).await {
             Ok(Ok(begun)) => begun,
             Ok(Err(error)) => return error,
             Err(_) => return AttendError::Timeout,
@@ -101,16 +102,22 @@ impl Line {
         if !self.tell(Heard::Open(up)).await {
             return AttendError::Stopped;
         }
-        match self.listen(stream).await {
-            Ok(()) => AttendError::Ended,
-            Err(error) => error,
+        let mut own = self.shared.stamp.subscribe();
+        let is_later = |own: &Option<Stamp>| own.is_some_and(|own| own.incarnation > stamp.incarnation);
+        tokio::select! {
+            biased;
+            // Somebody else has welcomed the agent to the recovered cluster: who speaks here was left behind.
+            Ok(own) = own.wait_for(is_later) => {
+                AttendError::WrongCluster { own: own.unwrap_or(stamp), found: stamp }
+            }
+            listened = self.listen(stream) => listened.err().unwrap_or(AttendError::Ended),
         }
     }
 
     /// Dials, says hello and waits for the welcome.
     async fn begin(
         &self,
-    ) -> Result<(mpsc::Sender<service::FromAgent>, Streaming<service::ToAgent>), AttendError> {
+    ) -> Result<(mpsc::Sender<service::FromAgent>, Streaming<service::ToAgent>, Stamp), AttendError> {
         let shared = &self.shared;
         let hello = FromAgent::Hello {
             stamp: *shared.stamp.borrow(),
@@ -129,7 +136,7 @@ impl Line {
         self.check(server, stamp)?;
         let welcome = ToAgent::Welcome { server, stamp };
         shared.inbox.send(welcome).await.map_err(|_| AttendError::Stopped)?;
-        Ok((up, stream))
+        Ok((up, stream, stamp))
     }
 
     /// Whether this is the server that it should be, of the agent's cluster. An agent without a cluster takes

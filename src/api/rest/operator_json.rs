@@ -75,7 +75,10 @@ fn server_health(server: &ServerHealth, now: Now) -> Json {
         ("since", now.since(server.well_since)),
         ("last_contact_ms", now.ago_ms(contact)),
         ("lag", server.lag.map_or(Json::Null, |lag| Json::Number(lag.into()))),
-        ("clock_ahead_ms", server.clock_ahead.map_or(Json::Null, |ahead| Json::Number(ahead.millis().into()))),
+        (
+            "clock_ahead_ms",
+            server.clock_ahead.map_or(Json::Null, |ahead| Json::Number(ahead.millis().into())),
+        ),
         ("complaints", Json::List(complaints)),
     ];
     pairs.extend(more.map(|(key, value)| (key.to_owned(), value)));
@@ -175,6 +178,9 @@ mod tests {
         let text = String::from_utf8(encode_servers_health(&health, now, false)).expect("text");
         assert!(text.starts_with(r#"{"healthy":false,"failure_tolerance":0,"quorum":2,"servers":[{"id":"#));
         assert!(text.contains(r#""since":"2027-01-15T07:59:50Z","last_contact_ms":1000,"lag":4"#), "{text}");
-        assert!(text.ends_with(r#""clock_ahead_ms":-3,"complaints":["it does not answer the leader"]}]}"#), "{text}");
+        assert!(
+            text.ends_with(r#""clock_ahead_ms":-3,"complaints":["it does not answer the leader"]}]}"#),
+            "{text}"
+        );
     }
 }

@@ -103,11 +103,16 @@ impl<M: Machine> Consensus for Calls<M> {
         let is_heartbeat = request.entries.is_empty();
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
         let mut written = std::pin::pin!(own.consensus.append_entries(request));
-        let follows = own.consensus.with_raft_state(move |state| *state.vote_ref() == vote);
+        // Not `with_raft_state`: it takes an answer that nobody needs any more for an error.
+        let (sender, receiver) = oneshot::channel();
+        let asked = own.consensus.external_request(move |state| {
+            let _ = sender.send(*state.vote_ref() == vote);
+        });
+        let follows = async { asked.await.is_ok() && matches!(receiver.await, Ok(true)) };
         let answer = tokio::select! {
             biased;
             answer = &mut written => answer,
-            Ok(true) = follows, if is_heartbeat => {
+            true = follows, if is_heartbeat => {
                 let matching = note(own, Appended::Matching(previous.map(codec::log_id_to_wire)));
                 return Ok(Response::new(with_clock(&matching)));
             }

@@ -20,6 +20,7 @@ packages!(
     history = "dkron.history.v1.rs",
     job = "dkron.job.v1.rs",
     journal = "dkron.journal.v1.rs",
+    keyring = "dkron.keyring.v1.rs",
     launch = "dkron.launch.v1.rs",
     log = "dkron.log.v1.rs",
     node = "dkron.node.v1.rs",

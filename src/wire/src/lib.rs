@@ -16,6 +16,7 @@ mod generated;
 pub mod gossip;
 pub mod history;
 pub mod journal;
+pub mod keyring;
 mod launch;
 mod numbers;
 pub mod operator;
