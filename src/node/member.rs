@@ -2,7 +2,7 @@
 //! the use cases.
 
 use super::base::{Beginning, Doors, Shared};
-use super::feed::feed;
+use super::feed::Feed;
 use super::work::{keep_agent, start_agent};
 use super::{DRAIN, NodeError};
 use crate::agent::AgentError;
@@ -12,7 +12,8 @@ use crate::api::rest;
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
-use crate::dispatch::{self, Attendance, Dispatch, Live};
+use crate::copies::Copies;
+use crate::dispatch::{self, Attendance, Dispatch, Keep, KeepError, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
 use crate::leader::{Leader, Members};
@@ -46,6 +47,9 @@ pub(super) struct Member {
     history: History,
     history_threads: history::Threads,
     live: Live,
+    copies: Copies,
+    /// Held so that the feed can pull; ends when it is dropped.
+    copies_sender: watch::Sender<Option<Copies>>,
     health: watch::Receiver<Option<Arc<Health>>>,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
@@ -68,12 +72,16 @@ impl Member {
         let opened = opened.map_err(|_| NodeError::Broken("opening the history"))??;
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
-        let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
+        let (copies_sender, copies) = watch::channel(None);
+        let feed = Feed { appender: opened.appender, history: opened.history.clone(), turns: rows, copies };
+        let mut workers = vec![task::spawn("history-feed", feed.run())];
 
         let founds = matches!(beginning.blank, Blank::Found(_));
         let options = raft_options(config, shared, beginning, (rows_sender, opened.history.synced()));
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
+        let copies = Copies::new(raft.clone(), opened.history.clone(), shared.roster.clone());
+        copies_sender.send_replace(Some(copies.clone()));
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
@@ -83,7 +91,7 @@ impl Member {
         let attendance = Attendance::new(dispatch::Rooms {
             raft: raft.clone(),
             live: live.clone(),
-            keep: dispatch::keep_in(opened.history.clone()),
+            keep: keep(copies.clone()),
             contacts: contacts_sender,
             servers: shared.servers.clone(),
             stop: stop_streams.clone(),
@@ -112,6 +120,8 @@ impl Member {
             history: opened.history,
             history_threads: opened.threads,
             live,
+            copies,
+            copies_sender,
             health: health_shown,
             attendance,
             agent,
@@ -129,12 +139,14 @@ impl Member {
             raft: self.raft.clone(),
             history: self.history.clone(),
             live: self.live.clone(),
+            copies: self.copies.clone(),
             roster: self.shared.roster.clone(),
             health: self.health.clone(),
         });
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
+            .add_service(self.copies.service())
             .add_service(LeaderServer::new(Peers { app: app.clone() }));
         let door =
             rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) };
@@ -173,7 +185,9 @@ impl Member {
             return;
         }
         let (membership, own) = (self.raft.members().borrow().clone(), self.raft.identity().server);
-        let heirs = membership.members.iter().filter(|(id, member)| **id != own && member.voter);
+        let differing = self.raft.differing().borrow().clone();
+        let heirs = membership.members.iter();
+        let heirs = heirs.filter(|(id, member)| **id != own && member.voter && !differing.contains(id));
         let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
         let Some((_, _, heir)) = heirs.min() else { return };
         match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
@@ -190,7 +204,8 @@ impl Member {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
-        drop((self.raft, self.attendance, self.history));
+        self.copies_sender.send_replace(None);
+        drop((self.raft, self.attendance, self.history, self.copies, self.copies_sender));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             if tokio::time::timeout(DRAIN, worker).await.is_err() {
                 tracing::warn!("a task took too long and is cut");
@@ -202,6 +217,14 @@ impl Member {
             tracing::warn!("the history took too long to close");
         }
     }
+}
+
+/// Long outputs go to the histories of a quorum.
+fn keep(copies: Copies) -> Keep {
+    Arc::new(move |id, bytes, cut| {
+        let copies = copies.clone();
+        Box::pin(async move { copies.keep(id, bytes, cut).await.map_err(KeepError::from) })
+    })
 }
 
 /// Consensus, and where its rows go.

@@ -13,13 +13,14 @@ use super::snapshot::{Incoming, Keeper, Shelf, SnapshotRule};
 use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
+use super::unison::{Comparing, Quarantine};
 use super::{Consensus, Inner, Raft, Running, knobs, members};
 use crate::clock;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
 use openraft::error::{InitializeError, RaftError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -76,12 +77,15 @@ impl<M: Machine> Raft<M> {
         let blank = store.is_blank();
 
         let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
-        let config = Arc::new(knobs::config(options.multiplier)?);
+        let quarantine = Quarantine::open(&data_dir)?;
+        let mut config = knobs::config(options.multiplier)?;
+        config.enable_elect = !quarantine.is_set();
+        let config = Arc::new(config);
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
         let fold = Fold::new(thread.clone(), shelf.clone(), incoming.clone());
         let network = Network::new(identity.server, stamp, options.addresses.clone());
-        let consensus = Consensus::new(id, config, network, store, fold).await;
+        let consensus = Consensus::new(id, config, network.clone(), store, fold).await;
         let consensus = consensus.map_err(|error| Error::Consensus(error.to_string()))?;
 
         let door = Arc::new(Door::new());
@@ -99,6 +103,17 @@ impl<M: Machine> Raft<M> {
             thread: thread.clone(),
             leadership: leadership.clone(),
         };
+        let (differing_sender, differing) = watch::channel(BTreeSet::new());
+        let comparing = Comparing {
+            own: identity.server,
+            consensus: consensus.clone(),
+            thread: thread.clone(),
+            network,
+            leadership: leadership.clone(),
+            members: members.clone(),
+            quarantine: quarantine.clone(),
+            differing: differing_sender,
+        };
         let running = Running {
             proposer: spawn("raft proposer", proposer.run()),
             others: vec![
@@ -106,6 +121,7 @@ impl<M: Machine> Raft<M> {
                 spawn("raft leadership", watcher),
                 spawn("raft members", group),
                 spawn("raft founding", founding.run()),
+                spawn("raft unison", comparing.run()),
             ],
             state,
             disk: disk_end,
@@ -121,7 +137,9 @@ impl<M: Machine> Raft<M> {
                 snapshots: requests_sender,
                 leadership,
                 members,
-                heard: Mutex::new(None),
+                contact: Mutex::default(),
+                quarantine,
+                differing,
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),
             }),
@@ -149,7 +167,7 @@ impl<M: Machine> Raft<M> {
         // The metrics show a membership only after the core's first round: the core itself is asked.
         let alone = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
         let alone = consensus.with_raft_state(alone).await.map_err(|error| failed(error.to_string()))?;
-        if !alone {
+        if !alone || self.inner.quarantine.is_set() {
             return Ok(());
         }
         if !founds {
