@@ -38,7 +38,8 @@ pub(super) struct Done {
 /// One finished execution.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Execution {
-    pub(super) started_at: Time,
+    /// None for one that ended without having started, as one that came too late for its agent.
+    pub(super) started_at: Option<Time>,
     pub(super) finished_at: Time,
     pub(super) decided_at: Time,
 }
@@ -115,6 +116,19 @@ impl Api {
         Ok(Done { succeeded: sum("success_count"), failed: sum("error_count") })
     }
 
+    /// What one of the failed executions of these jobs said.
+    pub(super) async fn complaint(&self, text: &str) -> anyhow::Result<Option<String>> {
+        let jobs = self.json(&format!("/v1/jobs?q={text}")).await?;
+        let failed = |job: &&Value| job["error_count"].as_u64().is_some_and(|count| count > 0);
+        let Some(name) = jobs.as_array().and_then(|jobs| jobs.iter().find(failed)?["name"].as_str()) else {
+            return Ok(None);
+        };
+        let list = self.json(&format!("/v1/jobs/{name}/executions?output_size_limit=200")).await?;
+        let said =
+            |one: &Value| (one["success"] == false).then(|| one["output"].as_str().map(str::to_owned))?;
+        Ok(list.as_array().and_then(|list| list.iter().find_map(said)).map(|said| format!("{name}: {said}")))
+    }
+
     /// A page of jobs.
     pub(super) async fn page(&self, start: usize, end: usize) -> anyhow::Result<()> {
         self.get(&format!("/v1/jobs?_start={start}&_end={end}")).await?.bytes().await?;
@@ -167,17 +181,17 @@ fn total(response: &Response) -> anyhow::Result<u64> {
 
 /// An execution of the list; none for one that has not ended.
 fn execution(value: &Value) -> anyhow::Result<Option<Execution>> {
-    let time = |key: &str| {
-        let text = value[key].as_str().with_context(|| format!("an execution without {key}"))?;
-        text.parse::<Time>().with_context(|| format!("{key}: '{text}'"))
+    // No time at all is shown as Dkron shows it: the first instant of the year 1.
+    let time = |key: &str| match value[key].as_str() {
+        None => anyhow::bail!("an execution without {key}"),
+        Some(text) if text.starts_with("0001-") => Ok(None),
+        Some(text) => text.parse::<Time>().map(Some).with_context(|| format!("{key}: '{text}'")),
     };
-    if value["finished_at"].as_str().is_none_or(|text| text.starts_with("000")) {
-        return Ok(None);
-    }
+    let Some(finished_at) = time("finished_at")? else { return Ok(None) };
     let decided_at = value["group"].as_i64().context("an execution without group")?;
     Ok(Some(Execution {
         started_at: time("started_at")?,
-        finished_at: time("finished_at")?,
+        finished_at,
         decided_at: Time::from_nanos(decided_at),
     }))
 }

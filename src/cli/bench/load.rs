@@ -47,6 +47,8 @@ pub(super) struct Result {
     pub(super) succeeded: u64,
     /// Executions that did not.
     pub(super) failed: u64,
+    /// What one of these said.
+    pub(super) complaint: Option<String>,
     /// From the first tick until all was done, but never less than the ticks themselves took.
     pub(super) seconds: f64,
     /// What the nodes used meanwhile.
@@ -96,8 +98,9 @@ impl Load {
         let (succeeded, failed, over) = self.wait_for_all(target, asked, last).await?;
         let spent = target.spent().await?.since(&before);
         let in_history = self.is_in_history(target, succeeded + failed == asked).await?;
+        let complaint = if failed > 0 { target.api.complaint(self.prefix).await? } else { None };
         let seconds = ((over - first).nanos() as f64 / 1e9).max(f64::from(self.seconds));
-        Ok(Result { first, asked, succeeded, failed, seconds, spent, in_history })
+        Ok(Result { first, asked, succeeded, failed, complaint, seconds, spent, in_history })
     }
 
     /// Waits until nothing runs and the jobs' counters say that every tick is done, or time is up; what they
@@ -174,7 +177,8 @@ impl Result {
             "",
         ));
         if self.failed > 0 {
-            section.remark(format!("{} executions failed", self.failed));
+            let complaint = self.complaint.as_deref().unwrap_or("the history has none of them");
+            section.remark(format!("{} executions failed, as one of {complaint}", self.failed));
         }
         if self.succeeded + self.failed != self.asked {
             section.remark(format!("{} of {} ticks were done", self.succeeded + self.failed, self.asked));

@@ -25,7 +25,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     for number in 0..jobs {
         for execution in target.api.executions(&load.name(number)).await? {
             decided.push(execution.decided_at);
-            started.push(execution.started_at);
+            started.extend(execution.started_at);
             ended.push(execution.finished_at);
         }
     }

@@ -76,7 +76,8 @@ async fn lateness(target: &Target, load: &Load, jitter: Span) -> anyhow::Result<
         let Some(first) = first_tick(uid, &executions, jitter) else { continue };
         for (place, execution) in executions.iter().enumerate() {
             let nominal = first + Span::from_seconds(place as i64);
-            let late = (execution.started_at - due(nominal)).nanos() as f64 / 1e6;
+            let Some(started_at) = execution.started_at else { continue };
+            let late = (started_at - due(nominal)).nanos() as f64 / 1e6;
             lateness.entry(nominal.seconds()).or_default().push(late);
         }
     }
@@ -111,7 +112,7 @@ mod tests {
         let execution = |second: i64| {
             let nominal = first + Span::from_seconds(second);
             let decided_at = nominal + jitter_of(uid, nominal, jitter) + Span::from_millis(3);
-            Execution { decided_at, started_at: decided_at, finished_at: decided_at }
+            Execution { decided_at, started_at: Some(decided_at), finished_at: decided_at }
         };
         let executions: Vec<Execution> = (0..20).map(execution).collect();
         assert_eq!(first_tick(uid, &executions, jitter), Some(first));
