@@ -2,13 +2,14 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`.
 
 mod agents;
 mod failover;
 mod formation;
 mod harness;
 mod quorum;
+mod reads;
 mod servers;
 mod work;
 mod writes;
