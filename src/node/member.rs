@@ -21,6 +21,7 @@ use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
+use dkron_core::ids::NodeId;
 use dkron_core::time::Span;
 use dkron_core::voters::{self, Health};
 use dkron_wire::delivery::service::AgentsServer;
@@ -73,14 +74,15 @@ impl Member {
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
         let (copies_sender, copies) = watch::channel(None);
-        let feed = Feed { appender: opened.appender, history: opened.history.clone(), turns: rows, copies };
+        let history = opened.history;
+        let feed = Feed { appender: opened.appender, history: history.clone(), turns: rows, copies };
         let mut workers = vec![task::spawn("history-feed", feed.run())];
 
         let founds = matches!(beginning.blank, Blank::Found(_));
-        let options = raft_options(config, shared, beginning, (rows_sender, opened.history.synced()));
+        let options = raft_options(config, shared, beginning, (rows_sender, history.synced()));
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
-        let copies = Copies::new(raft.clone(), opened.history.clone(), shared.roster.clone());
+        let copies = Copies::new(raft.clone(), history.clone(), shared.roster.clone());
         copies_sender.send_replace(Some(copies.clone()));
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
 
@@ -109,15 +111,11 @@ impl Member {
         workers.push(task::spawn("members", members.run(stop_workers.clone())));
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
-        let agent = start_agent(config, Some(raft.identity().server)).await?;
-        let agent = task::spawn(
-            "agent-stream",
-            keep_agent(agent, Servers::Known(shared.servers.clone()), stop_agent.clone()),
-        );
+        let agent = spawn_agent(config, shared, raft.identity().server, stop_agent.clone()).await?;
         Ok(Member {
             shared: shared.clone(),
             raft,
-            history: opened.history,
+            history,
             history_threads: opened.threads,
             live,
             copies,
@@ -217,6 +215,18 @@ impl Member {
             tracing::warn!("the history took too long to close");
         }
     }
+}
+
+/// This server's own agent.
+async fn spawn_agent(
+    config: &Config,
+    shared: &Shared,
+    server: NodeId,
+    stop: CancellationToken,
+) -> Result<JoinHandle<Result<(), AgentError>>, NodeError> {
+    let agent = start_agent(config, Some(server)).await?;
+    let servers = Servers::Known(shared.servers.clone());
+    Ok(task::spawn("agent-stream", keep_agent(agent, servers, stop)))
 }
 
 /// Long outputs go to the histories of a quorum.

@@ -104,28 +104,14 @@ impl<M: Machine> Raft<M> {
             leadership: leadership.clone(),
         };
         let (differing_sender, differing) = watch::channel(BTreeSet::new());
-        let comparing = Comparing {
-            own: identity.server,
-            consensus: consensus.clone(),
-            thread: thread.clone(),
-            network,
-            leadership: leadership.clone(),
-            members: members.clone(),
-            quarantine: quarantine.clone(),
-            differing: differing_sender,
-        };
-        let running = Running {
-            proposer: spawn("raft proposer", proposer.run()),
-            others: vec![
-                spawn("raft keeper", keeper.run(requests)),
-                spawn("raft leadership", watcher),
-                spawn("raft members", group),
-                spawn("raft founding", founding.run()),
-                spawn("raft unison", comparing.run()),
-            ],
-            state,
-            disk: disk_end,
-        };
+        let others = vec![
+            spawn("raft keeper", keeper.run(requests)),
+            spawn("raft leadership", watcher),
+            spawn("raft members", group),
+            spawn("raft founding", founding.run()),
+        ];
+        let proposer = spawn("raft proposer", proposer.run());
+        let running = Running { proposer, others, state, disk: disk_end };
         let raft = Raft {
             inner: Arc::new(Inner {
                 identity,
@@ -144,8 +130,27 @@ impl<M: Machine> Raft<M> {
                 running: Mutex::new(Some(running)),
             }),
         };
+        raft.compare(network, differing_sender);
         raft.stand(blank, options.blank).await?;
         Ok(raft)
+    }
+
+    /// Has the states of all members compared whenever this server leads.
+    fn compare(&self, network: Network, differing: watch::Sender<BTreeSet<NodeId>>) {
+        let inner = &self.inner;
+        let comparing = Comparing {
+            own: inner.identity.server,
+            consensus: inner.consensus.clone(),
+            thread: inner.thread.clone(),
+            network,
+            leadership: inner.leadership.clone(),
+            members: inner.members.clone(),
+            quarantine: inner.quarantine.clone(),
+            differing,
+        };
+        if let Some(running) = &mut *inner.running() {
+            running.others.push(spawn("raft unison", comparing.run()));
+        }
     }
 
     /// A lone server need not wait for the others' silence, and is up only when it has applied all that it had
