@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod cluster;
 mod dispatch;
+mod fuzz;
 mod node;
 mod processors;
 mod rig;

@@ -10,7 +10,7 @@ const HEAD: usize = 12;
 
 /// How a file of frames ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum End {
+pub enum End {
     /// With a whole frame.
     Whole,
     /// With the beginning of one.
@@ -20,7 +20,7 @@ pub(super) enum End {
 }
 
 /// Appends a frame of these items and returns where in the buffer each item stands.
-pub(super) fn push<'a>(buffer: &mut Vec<u8>, items: impl IntoIterator<Item = &'a [u8]>) -> Vec<Range<usize>> {
+pub fn push<'a>(buffer: &mut Vec<u8>, items: impl IntoIterator<Item = &'a [u8]>) -> Vec<Range<usize>> {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEAD]);
     let mut places = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn push<'a>(buffer: &mut Vec<u8>, items: impl IntoIterator<Item = &'a
 }
 
 /// Hands out the items of all whole frames with their places; returns how far they reach, and how it ends.
-pub(super) fn scan(bytes: &[u8], mut each: impl FnMut(Range<usize>, &[u8])) -> (usize, End) {
+pub fn scan(bytes: &[u8], mut each: impl FnMut(Range<usize>, &[u8])) -> (usize, End) {
     let mut position = 0;
     while position < bytes.len() {
         let Some(payload) = frame_at(bytes, position) else {

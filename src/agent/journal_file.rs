@@ -72,6 +72,13 @@ impl JournalFile {
     /// The writer keeps `lock` to its end: an agent that is dropped leaves it with orders, and a journal that is
     /// read before they are on the disk would start again what they say was started.
     pub(super) fn open(folder: &Folder, lock: Arc<File>) -> io::Result<Opened> {
+        let (opened, writer, receiver) = JournalFile::prepare(folder, lock)?;
+        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(opened)
+    }
+
+    /// All but the writer's thread: the writer, and where it finds its orders.
+    fn prepare(folder: &Folder, lock: Arc<File>) -> io::Result<(Opened, Writer, Receiver<Order>)> {
         let (found, set_aside) = match read(folder)? {
             Found::Whole(found) => (Some(found), None),
             Found::Nothing => (None, None),
@@ -93,9 +100,8 @@ impl JournalFile {
         let length = file.metadata()?.len();
         let writer =
             Writer { folder: folder.clone(), file, length, compacted: length, progress, _lock: lock };
-        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&receiver))?;
         let file = JournalFile { sender, progress: watcher, step: 0 };
-        Ok(Opened { header, records, file, set_aside })
+        Ok((Opened { header, records, file, set_aside }, writer, receiver))
     }
 
     /// Hands over the records of a step; returns the number up to which all must be durable before the step's
@@ -234,20 +240,29 @@ impl Writer {
     fn run(mut self, receiver: &Receiver<Order>) {
         let mut next = receiver.recv().ok();
         while let Some(order) = next.take() {
-            let outcome = match order {
-                Order::Append { step, records } => {
-                    let (step, items, rest) = gather(receiver, step, &records);
-                    next = rest;
-                    self.append(&frame(items)).map(|()| step)
-                }
-                Order::Rewrite { step, header, records } => self.rewrite(&header, &records).map(|()| step),
-            };
-            match outcome {
-                Ok(step) => self.tell(step),
+            match self.write(order, receiver) {
+                Ok(taken) => next = taken.or_else(|| receiver.recv().ok()),
                 Err(error) => return self.fail(&error),
             }
-            next = next.or_else(|| receiver.recv().ok());
         }
+    }
+
+    /// Makes an order durable, with the appends that wait behind it, and says so; an order that was taken and is
+    /// not done.
+    fn write(&mut self, order: Order, receiver: &Receiver<Order>) -> io::Result<Option<Order>> {
+        let (step, taken) = match order {
+            Order::Append { step, records } => {
+                let (step, items, taken) = gather(receiver, step, &records);
+                self.append(&frame(items))?;
+                (step, taken)
+            }
+            Order::Rewrite { step, header, records } => {
+                self.rewrite(&header, &records)?;
+                (step, None)
+            }
+        };
+        self.tell(step);
+        Ok(taken)
     }
 
     /// Appends and syncs. A full disk is waited for; a failed sync is the end: what it had to write is gone.
@@ -309,6 +324,37 @@ fn gather(receiver: &Receiver<Order>, first: u64, records: &[Record]) -> (u64, V
         }
     }
     (last, items, None)
+}
+
+/// The real writer on the real disk, but at the pace of a test: as long as nobody asks it to write, the disk is slow.
+#[cfg(test)]
+pub(super) struct SlowDisk {
+    writer: Writer,
+    receiver: Receiver<Order>,
+    waiting: std::collections::VecDeque<Order>,
+}
+
+#[cfg(test)]
+impl SlowDisk {
+    pub(super) fn open(folder: &Folder, lock: Arc<File>) -> io::Result<(Opened, SlowDisk)> {
+        let (opened, writer, receiver) = JournalFile::prepare(folder, lock)?;
+        Ok((opened, SlowDisk { writer, receiver, waiting: Default::default() }))
+    }
+
+    /// How many orders wait for the disk.
+    pub(super) fn waiting(&mut self) -> usize {
+        self.waiting.extend(self.receiver.try_iter());
+        self.waiting.len()
+    }
+
+    /// The disk is done with one more order.
+    pub(super) fn write_one(&mut self) -> io::Result<()> {
+        let (_, nothing) = sync_channel(1);
+        match self.waiting.pop_front() {
+            Some(order) => self.writer.write(order, &nothing).map(drop),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

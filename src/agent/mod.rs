@@ -19,7 +19,7 @@ mod act;
 pub mod attend;
 mod calls;
 mod folder;
-mod frames;
+pub mod frames;
 mod identity;
 mod journal_file;
 mod link;
@@ -27,6 +27,8 @@ mod offer;
 mod orphans;
 mod run;
 pub mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub use link::Program;
 

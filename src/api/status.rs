@@ -3,6 +3,7 @@
 use crate::app::{Error, Kind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use dkron_core::command::Refusal;
 
 /// The status code of a kind of error. Where Dkron has one that clients depend on, it is that.
 fn code(kind: Kind) -> StatusCode {
@@ -26,6 +27,19 @@ impl Problem {
     /// The client's mistake, told by field, value and what is allowed.
     pub(super) fn bad_request(message: impl Into<String>) -> Problem {
         Problem(StatusCode::BAD_REQUEST, message.into())
+    }
+}
+
+impl Problem {
+    /// As Dkron where its clients know no other answer: a parent that has dependents and a disabled job that is to
+    /// be run are 404 there. What is wrong stands in the body.
+    pub(super) fn as_dkron(error: Error) -> Problem {
+        match error.refusal() {
+            Some(Refusal::HasDependents(_) | Refusal::Disabled(_)) => {
+                Problem(StatusCode::NOT_FOUND, error.to_string())
+            }
+            _ => error.into(),
+        }
     }
 }
 

@@ -75,7 +75,12 @@ impl Error {
         self.kind
     }
 
-    fn caused(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    /// The core's refusal, where that is the reason.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
+    pub(super) fn caused(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> Error {
         Error { kind, message: source.to_string(), source: Some(Box::new(source)) }
     }
 }

@@ -6,6 +6,7 @@
 //! - Never: knows JSON, HTTP or a command line; caches.
 //! - Fails: with one of the kinds of [`Error`], each of which one table maps to a status or an exit code.
 
+pub mod backfill;
 pub mod cluster;
 mod error;
 pub mod executions;
@@ -16,6 +17,7 @@ pub mod reads;
 pub mod restore;
 mod submit;
 pub mod waiting;
+pub mod zones;
 
 pub use error::{Error, Kind};
 

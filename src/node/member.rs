@@ -146,8 +146,12 @@ impl Member {
             .add_service(AgentsServer::new(self.attendance.clone()))
             .add_service(self.copies.service())
             .add_service(LeaderServer::new(Peers { app: app.clone() }));
-        let door =
-            rest::Door { app, node: config.node_name.as_str().into(), tags: Arc::new(config.node_tags()) };
+        let door = rest::Door {
+            app,
+            node: config.node_name.as_str().into(),
+            tags: Arc::new(config.node_tags()),
+            ui: config.ui,
+        };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
     }
 

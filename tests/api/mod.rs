@@ -1,9 +1,11 @@
 //! The REST door of one node, over HTTP: Dkron's own tests re-created, bad input, runs.
 
+mod beyond;
 mod hostile;
 mod jobs;
 mod listing;
 mod restore;
+mod routes;
 mod runs;
 
 use serde_json::{Value, json};

@@ -279,4 +279,7 @@ fn runoncreate_runs_a_job_as_soon_as_it_is_stored() {
     let node = Node::start();
     node.post("/v1/jobs?runoncreate=false", shell("now", "true").to_string()).expect(201);
     assert_eq!(node.ended("now", 1).len(), 1);
+    let off = with(shell("off", "true"), json!({"disabled": true}));
+    node.post("/v1/jobs?runoncreate", off.to_string()).expect(201);
+    assert_eq!(node.json("/v1/jobs/off")["disabled"], true);
 }

@@ -62,7 +62,7 @@ pub(crate) fn send(
     let written = stream.write_all(body);
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
-    match parse(&answer) {
+    match parse(&answer, line.starts_with("HEAD ")) {
         Some(reply) => Ok(reply),
         None => {
             read.and(written)?;
@@ -71,8 +71,8 @@ pub(crate) fn send(
     }
 }
 
-/// A whole answer; none if it is cut.
-fn parse(answer: &[u8]) -> Option<Reply> {
+/// A whole answer; none if it is cut. The answer to `HEAD` promises a body that does not come.
+fn parse(answer: &[u8], bare: bool) -> Option<Reply> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..end]);
     let mut lines = head.split("\r\n");
@@ -83,7 +83,9 @@ fn parse(answer: &[u8]) -> Option<Reply> {
     let headers: Vec<(String, String)> = lines.filter_map(pair).collect();
     let mut reply = Reply { status, headers, body: answer[end + 4..].to_vec() };
     let promised: Option<usize> = reply.header("content-length").and_then(|length| length.parse().ok());
-    if reply.header("transfer-encoding").is_some() {
+    if bare {
+        return reply.body.is_empty().then_some(reply);
+    } else if reply.header("transfer-encoding").is_some() {
         reply.body = unchunked(&reply.body)?;
     } else if promised.is_some_and(|promised| promised != reply.body.len()) {
         return None;
@@ -107,10 +109,12 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn a_cut_answer_is_none() {
-    assert!(parse(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1234").is_none());
-    assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").is_none());
-    let whole =
-        parse(b"HTTP/1.1 404 No\r\nX-Whom: me\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert!(parse(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1234", false).is_none());
+    assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", false).is_none());
+    let whole = parse(
+        b"HTTP/1.1 404 No\r\nX-Whom: me\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        false,
+    );
     let whole = whole.expect("an answer");
     assert_eq!((whole.status, whole.header("x-whom"), whole.text().as_str()), (404, Some("me"), "abc"));
 }

@@ -23,7 +23,7 @@ use std::thread;
 
 /// A start holds its thread for a millisecond, most of which is not the thread's own work.
 const THREADS: usize = 8;
-/// Starts that may wait: far more than an agent has slots.
+/// Starts that may wait: more than an agent has starting at a time (`limits::STARTING_MAX`).
 const QUEUE: usize = 16_384;
 const STACK_BYTES: usize = 128 * 1024;
 /// Two for each running job.

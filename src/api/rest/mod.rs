@@ -14,5 +14,6 @@ pub mod replies;
 mod routes;
 pub mod skip_json;
 pub mod status_json;
+pub mod wish_json;
 
 pub use routes::{Door, router, waiting_router};

@@ -13,6 +13,7 @@ pub fn encode_skips(skips: &[Skipped], pretty: bool) -> Vec<u8> {
             ("to", go_time::utc(Some(skip.to))),
             ("count", Json::Number(skip.count.into())),
             ("reason", Json::text(skip.reason.to_string())),
+            ("origin", Json::text(skip.origin.word())),
             ("blocked_by", skip.blocked_by.map_or(Json::Null, |id| Json::text(id.to_string()))),
             ("decided_at", go_time::utc(Some(skip.decided_at))),
         ])

@@ -67,15 +67,19 @@ struct SkipRecord {
     from: String,
     to: String,
     reason: String,
+    /// What was passed over: ticks where it says nothing else.
+    origin: Option<String>,
 }
 
-/// Reads the skip records.
+/// Reads the skip records of ticks; those of runs by hand and of backfills say nothing about ticks.
 pub(super) fn read_skips(path: &Path) -> anyhow::Result<Vec<Skip>> {
     let bytes = fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let records: Vec<SkipRecord> =
         serde_json::from_slice(&bytes).with_context(|| format!("{}: not skip records", path.display()))?;
     let place = |index: usize| format!("{}: record {index}", path.display());
-    records.iter().enumerate().map(|(index, record)| skip(record).with_context(|| place(index))).collect()
+    let of_ticks = |record: &SkipRecord| record.origin.as_deref().is_none_or(|origin| origin == "schedule");
+    let ticks = records.iter().enumerate().filter(|(_, record)| of_ticks(record));
+    ticks.map(|(index, record)| skip(record).with_context(|| place(index))).collect()
 }
 
 fn skip(record: &SkipRecord) -> anyhow::Result<Skip> {
@@ -87,4 +91,23 @@ fn skip(record: &SkipRecord) -> anyhow::Result<Skip> {
         to: record.to.parse().context("to")?,
         reason: reason.ok_or_else(|| anyhow!("reason: '{}', allowed are {}", record.reason, allowed()))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_runs_that_were_asked_for_say_nothing_of_ticks() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("skips.json");
+        let record = |origin: &str| {
+            format!(
+                r#"{{"job":"a","from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:00:00Z","reason":"cancelled"{origin}}}"#
+            )
+        };
+        let all = [record(""), record(r#","origin":"schedule""#), record(r#","origin":"backfill""#)];
+        fs::write(&path, format!("[{}]", all.join(","))).expect("written");
+        assert_eq!(read_skips(&path).expect("read").len(), 2);
+    }
 }

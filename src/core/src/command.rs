@@ -102,6 +102,11 @@ pub enum Action {
     /// Runs for nominal times of the past asked for, decided one after the other; the command's request is their
     /// cause.
     Backfill(Backfill),
+    /// The backfilled runs of a job that wait are forgotten, with a record; one that is on its way goes on.
+    CallOff {
+        /// The job's name.
+        name: Arc<str>,
+    },
     /// The open executions of an occurrence shall end.
     Cancel {
         /// The occurrence.

@@ -145,6 +145,16 @@ impl Origin {
         }
     }
 
+    /// Its kind in a word, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Schedule => "schedule",
+            Origin::Manual(_) => "manual",
+            Origin::Backfill(_) => "backfill",
+            Origin::Dependent(_) => "dependent",
+        }
+    }
+
     /// The inverse of [`Origin::parts`]; none for an unknown kind.
     pub fn from_parts(kind: u8, cause: u128) -> Option<Origin> {
         match kind {

@@ -46,11 +46,15 @@ pub enum Intent {
     Change(Action),
 }
 
-/// Whether a client may ask for this action as it stands: it holds neither times nor decisions.
+/// Whether a client may ask for this action as it stands: it holds no decisions, and no times but those of a
+/// backfill, which are the very ticks that the client was shown or asked for.
 pub fn is_whole(action: &Action) -> bool {
     matches!(
         action,
-        Action::Commit { .. }
+        Action::Backfill(_)
+            | Action::CallOff { .. }
+            | Action::SetDefaultZone { .. }
+            | Action::Commit { .. }
             | Action::Abandon { .. }
             | Action::Delete { .. }
             | Action::DeleteExecutions { .. }

@@ -9,7 +9,8 @@
 //!   what was starting starts again only if its runner itself has never heard of it;
 //! - an accepted execution gets exactly one outcome, repeated until it is settled;
 //! - nothing starts before its nominal time, after its `start_before`, or after a cancel was answered;
-//! - no more than `slots` executions are under way.
+//! - no more than `slots` executions are under way, and no more are starting than a runner queues: a burst waits
+//!   here, where waiting is durable.
 //!
 //! What was starting when the agent or its runner was interrupted may have been started or not. `Starting` names
 //! the runner that was attached. If that very runner is attached again, has heard all that was ever said to it and
@@ -46,6 +47,8 @@ pub struct Journal {
     settled: BTreeSet<(Time, ExecutionId)>,
     /// How many are starting or running.
     busy: u32,
+    /// How many of these are starting.
+    starting: u32,
     /// Counts arrivals and starts: two starts of one execution are never taken for each other.
     turns: u64,
 }
@@ -85,6 +88,7 @@ impl Journal {
             deadlines: BTreeSet::new(),
             settled: BTreeSet::new(),
             busy: 0,
+            starting: 0,
             turns: 0,
         };
         for record in records {
@@ -317,7 +321,7 @@ impl Journal {
     }
 
     fn may_take_more(&self) -> bool {
-        self.runner.is_some() && self.busy < self.slots
+        self.runner.is_some() && self.busy < self.slots && self.starting < limits::STARTING_MAX
     }
 
     fn next_in_queue(&self) -> Option<&Arc<Launch>> {
@@ -445,7 +449,11 @@ impl Journal {
                 self.queue.insert((launch.nominal.max(launch.decided_at), entry.arrival, id));
                 self.deadlines.insert((entry.start_before, id));
             }
-            State::Starting { .. } | State::Running { .. } => self.busy += 1,
+            State::Starting { .. } => {
+                self.busy += 1;
+                self.starting += 1;
+            }
+            State::Running { .. } => self.busy += 1,
             State::Finished { .. } => {}
             State::Settled { .. } => drop(self.settled.insert((entry.start_before, id))),
         }
@@ -458,7 +466,11 @@ impl Journal {
                 self.queue.remove(&(launch.nominal.max(launch.decided_at), entry.arrival, id));
                 self.deadlines.remove(&(entry.start_before, id));
             }
-            State::Starting { .. } | State::Running { .. } => self.busy -= 1,
+            State::Starting { .. } => {
+                self.busy -= 1;
+                self.starting -= 1;
+            }
+            State::Running { .. } => self.busy -= 1,
             State::Finished { .. } => {}
             State::Settled { .. } => drop(self.settled.remove(&(entry.start_before, id))),
         }

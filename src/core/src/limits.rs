@@ -51,6 +51,8 @@ pub const PLACE_AGAIN: Span = Span::from_seconds(1);
 pub const JITTER_MAX: Span = Span::from_seconds(24 * 3_600);
 /// Most executions that an agent holds unsettled: beyond it takes no new work, outcomes are never dropped.
 pub const UNSETTLED_MAX: usize = 100_000;
+/// Most executions that an agent has starting at a time: fewer than its supervisor queues, so that it refuses none.
+pub const STARTING_MAX: u32 = 4_096;
 /// How long an agent remembers a settled execution, to answer a launch that comes twice.
 pub const SETTLED_MEMORY: Span = Span::from_seconds(24 * 3_600);
 /// Most settled executions that an agent remembers beyond their `start_before`: about 200 bytes each.

@@ -6,55 +6,82 @@ use crate::node::{Liveness, Work};
 use crate::rules::Selector;
 use crate::state::State;
 use crate::state::record::NodeRecord;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The load that a round of planning has added on top of the state's, so that one round spreads its work.
+/// What a round of planning has given out, on top of the state's loads, so that one round spreads its work; and the
+/// nodes that it has looked up, so that it looks at all of them once for each set of tags, not for each tick.
 #[derive(Debug, Default)]
-pub struct Pending(BTreeMap<NodeSlot, u32>);
+pub struct Pending {
+    added: BTreeMap<NodeSlot, u32>,
+    pools: BTreeMap<Vec<(String, String)>, Pool>,
+}
 
-impl Pending {
-    fn load(&self, state: &State, node: NodeSlot) -> u32 {
-        state.load(node) + self.0.get(&node).copied().unwrap_or(0)
-    }
+/// The nodes that have some tags.
+#[derive(Debug, Default)]
+struct Pool {
+    /// By slot.
+    all: Vec<NodeSlot>,
+    /// By load for each slot, then by lot. A load may have grown since.
+    ranked: BTreeSet<(u64, u64, NodeSlot)>,
 }
 
 /// The nodes for one occurrence: all that match the tags, or as many as the count says. `lot` breaks ties, so
-/// that equal nodes are chosen evenly over many occurrences. Empty if nobody is eligible.
+/// that equal nodes are chosen evenly over many occurrences. Empty if nobody is eligible. All calls of one round
+/// are about one state.
 pub fn choose(state: &State, selector: &Selector, lot: u64, pending: &mut Pending) -> Vec<NodeSlot> {
-    let eligible = state.nodes().filter(|(_, node)| is_eligible(node, selector)).map(|(slot, _)| slot);
-    let mut chosen: Vec<NodeSlot> = match selector.count {
-        None => eligible.take(limits::FANOUT_MAX).collect(),
-        Some(0) => Vec::new(),
-        Some(count) => least_loaded(state, eligible, count as usize, lot, pending),
+    if !pending.pools.contains_key(&selector.tags) {
+        let pool = Pool::of(state, selector, lot, &pending.added);
+        pending.pools.insert(selector.tags.clone(), pool);
+    }
+    let Pending { added, pools } = pending;
+    let Some(pool) = pools.get_mut(&selector.tags) else { return Vec::new() };
+    let mut chosen = match selector.count {
+        None => pool.all.iter().copied().take(limits::FANOUT_MAX).collect(),
+        Some(count) => pool.least_loaded(state, (count as usize).min(limits::FANOUT_MAX), added),
     };
     chosen.sort_unstable();
     for node in &chosen {
-        *pending.0.entry(*node).or_default() += 1;
+        *added.entry(*node).or_default() += 1;
     }
     chosen
 }
 
-fn least_loaded(
-    state: &State,
-    eligible: impl Iterator<Item = NodeSlot>,
-    count: usize,
-    lot: u64,
-    pending: &Pending,
-) -> Vec<NodeSlot> {
-    let mut ranked: Vec<(u64, u64, NodeSlot)> = eligible
-        .map(|slot| {
-            let slots = state.node(slot).map_or(1, |node| node.registration.slots.max(1));
-            let load = u64::from(pending.load(state, slot)) * 1_000 / u64::from(slots);
-            (load, xxh3_64(&[lot.to_le_bytes(), u64::from(slot.0).to_le_bytes()].concat()), slot)
-        })
-        .collect();
-    let count = count.min(limits::FANOUT_MAX).min(ranked.len());
-    if count < ranked.len() {
-        ranked.select_nth_unstable(count);
+impl Pool {
+    fn of(state: &State, selector: &Selector, lot: u64, added: &BTreeMap<NodeSlot, u32>) -> Pool {
+        let eligible = state.nodes().filter(|(_, node)| is_eligible(node, selector)).map(|(slot, _)| slot);
+        let all: Vec<NodeSlot> = eligible.collect();
+        let tie = |slot: NodeSlot| xxh3_64(&[lot.to_le_bytes(), u64::from(slot.0).to_le_bytes()].concat());
+        let ranked = all.iter().map(|slot| (rank(state, *slot, added), tie(*slot), *slot)).collect();
+        Pool { all, ranked }
     }
-    ranked.truncate(count);
-    ranked.into_iter().map(|(_, _, slot)| slot).collect()
+
+    fn least_loaded(
+        &mut self,
+        state: &State,
+        count: usize,
+        added: &BTreeMap<NodeSlot, u32>,
+    ) -> Vec<NodeSlot> {
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some((found, tie, slot)) = self.ranked.pop_first()
+        {
+            match rank(state, slot, added) {
+                present if present == found => taken.push((found, tie, slot)),
+                present => drop(self.ranked.insert((present, tie, slot))),
+            }
+        }
+        let chosen = taken.iter().map(|(_, _, slot)| *slot).collect();
+        self.ranked.extend(taken);
+        chosen
+    }
+}
+
+/// How full a node is, for each of its slots; finer than any number of slots.
+fn rank(state: &State, slot: NodeSlot, added: &BTreeMap<NodeSlot, u32>) -> u64 {
+    let slots = state.node(slot).map_or(1, |node| node.registration.slots.max(1));
+    let load = state.load(slot) + added.get(&slot).copied().unwrap_or(0);
+    (u64::from(load) << 32) / u64::from(slots)
 }
 
 /// Whether a node may be given this work: alive, open, with every wanted tag.

@@ -52,6 +52,7 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
         Action::Run { name, nominal } => {
             Wire::Run(proto::Run { name: name.to_string(), nominal: nominal.nanos() })
         }
+        Action::CallOff { name } => Wire::CallOff(name.to_string()),
         Action::Cancel { occurrence } => {
             Wire::Cancel(proto::Occurrence { index: occurrence.index, position: occurrence.position })
         }
@@ -109,6 +110,7 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
         Wire::AdoptZoneData(version) => Action::AdoptZoneData { version: version.into() },
         Wire::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
         Wire::ZonesFiled(epoch) => Action::ZonesFiled { epoch },
+        Wire::CallOff(name) => Action::CallOff { name: name.into() },
         Wire::Backfill(backfill) => Action::Backfill(decode_backfill(backfill, time)?),
     })
 }

@@ -36,6 +36,22 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
     Err(Problem(StatusCode::FORBIDDEN, format!("the page at {origin} may not change anything here")))
 }
 
+/// As Dkron: a browser is sent to the pages, a client that wants JSON finds nothing here.
+pub(super) async fn front(State(door): State<Door>, request: Request) -> Response {
+    let accepts = request.headers().get_all(header::ACCEPT).iter();
+    let kinds: Vec<&str> =
+        accepts.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    match (door.ui, kinds.is_empty() || kinds.into_iter().any(is_html)) {
+        (true, true) => Redirect::to("/ui/").into_response(),
+        (true, false) => StatusCode::NOT_FOUND.into_response(),
+        (false, _) => not_found(request).await,
+    }
+}
+
+fn is_html(kind: &str) -> bool {
+    matches!(kind.split(';').next().unwrap_or_default().trim(), "text/html" | "text/*" | "*/*")
+}
+
 /// What Dkron answers to an unknown path or method; a slash too many is taken off first.
 pub(super) async fn not_found(request: Request) -> Response {
     let path = request.uri().path();

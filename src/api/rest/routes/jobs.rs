@@ -105,7 +105,10 @@ pub(super) async fn submit(
         _ => error.into(),
     })?;
     if query.get("runoncreate").is_some() {
-        door.app.run_job(&sent.job.name, None).await?;
+        // As Dkron: the answer is that of the store, which is done.
+        let run = door.app.run_job(&sent.job.name, None).await;
+        let _ =
+            run.inspect_err(|error| tracing::warn!(%error, job = sent.job.name, "runoncreate runs nothing"));
     }
     let response = json(StatusCode::CREATED, encode_job(&sent.echo(), query.pretty()));
     let path = format!("{}/{}", uri.path().trim_end_matches('/'), sent.job.name);
@@ -113,7 +116,8 @@ pub(super) async fn submit(
 }
 
 pub(super) async fn delete(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
-    Ok(answer(StatusCode::OK, &door.app.delete_job(&name).await?, query.pretty()))
+    let deleted = door.app.delete_job(&name).await.map_err(Problem::as_dkron)?;
+    Ok(answer(StatusCode::OK, &deleted, query.pretty()))
 }
 
 pub(super) async fn run(
@@ -123,7 +127,8 @@ pub(super) async fn run(
     headers: HeaderMap,
     query: Query,
 ) -> Answer {
-    let (shown, _) = door.app.run_job(&name, request_id(&headers)).await?;
+    let run = door.app.run_job(&name, request_id(&headers)).await;
+    let (shown, _) = run.map_err(Problem::as_dkron)?;
     Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path()))
 }
 
@@ -194,7 +199,7 @@ fn read_tag(text: &str) -> Option<Version> {
 }
 
 /// A body that is refused for its size says which one is allowed.
-fn unread(error: BytesRejection) -> Problem {
+pub(super) fn unread(error: BytesRejection) -> Problem {
     match error.status() {
         status @ StatusCode::PAYLOAD_TOO_LARGE => {
             Problem(status, format!("the body is too large, at most {BODY_BYTES_MAX} bytes are allowed"))

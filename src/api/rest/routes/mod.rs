@@ -1,5 +1,6 @@
 //! Dkron's routes, version 1: which path asks for what.
 
+mod beyond;
 mod cluster;
 mod executions;
 mod guard;
@@ -36,6 +37,8 @@ pub struct Door {
     pub node: Arc<str>,
     /// This node's tags.
     pub tags: Arc<Words>,
+    /// Whether browsers are sent to the web pages.
+    pub ui: bool,
 }
 
 type Answer = Result<Response, Problem>;
@@ -60,6 +63,8 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
         .route("/jobs/{job}/executions/{execution}/output", get(output::output))
         .route("/jobs/{job}/skips", get(executions::skips))
+        .route("/jobs/{job}/backfill", post(beyond::backfill).get(beyond::waiting).delete(beyond::call_off))
+        .route("/default-zone", get(beyond::zone).put(beyond::set_zone))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
         .layer(from_fn_with_state(door.clone(), reading::truthful))
@@ -73,6 +78,7 @@ pub fn router(door: Door) -> Router {
         .route("/livez", get(cluster::live))
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
+        .route("/", get(guard::front).layer(from_fn_with_state(door.clone(), guard::whom)))
         .route(
             "/v1/",
             get(cluster::status)

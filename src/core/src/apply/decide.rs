@@ -79,7 +79,7 @@ impl Step<'_> {
 
     fn move_cursor(&mut self, decision: &Decision, to: Time) {
         let next_due = decision.next_due.unwrap_or(Time::NEVER);
-        self.edit_job(decision.job, |job| {
+        self.advance_job(decision.job, |job| {
             job.cursor = to;
             job.next_due = next_due;
         });
@@ -129,6 +129,8 @@ impl Step<'_> {
             gives_up_at: self.now + job.rules.policy.catchup_window,
             executions,
         };
+        // The job's record is edited next: whoever still holds it makes that a copy.
+        drop(job);
         self.ledger.state.insert_occurrence(reference, occurrence);
         self.count(slot, turn, 1);
     }
@@ -149,7 +151,8 @@ impl Step<'_> {
 
     /// Keeps the job's counts of open and queued occurrences.
     pub(super) fn count(&mut self, slot: JobSlot, turn: Turn, change: i32) {
-        self.edit_job(slot, |job| match turn {
+        // Neither count has anything to do with when the job is due.
+        self.ledger.state.advance_job(slot, |job| match turn {
             Turn::Open => job.open = job.open.saturating_add_signed(change),
             Turn::Queued => job.queued = job.queued.saturating_add_signed(change),
             Turn::Unplaced(_) => {}

@@ -1,13 +1,14 @@
 //! Runs by hand, deletions, and the removal of a job with all that hangs on it.
 
 use super::Step;
-use crate::command::{Backfill, Counters, Refusal, Reply};
+use crate::command::{Backfill, Counters, Refusal, Reply, Stretch};
 use crate::execution::{HistoryRow, SkipReason};
 use crate::ids::{JobSlot, OccurrenceRef, Origin, RequestId};
 use crate::job::Concurrency;
 use crate::limits;
 use crate::state::record::{JobRecord, Requested};
 use crate::time::Time;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Step<'_> {
@@ -61,6 +62,22 @@ impl Step<'_> {
         let origin = Origin::Backfill(request);
         for nominal in &backfill.nominals {
             self.ledger.state.insert_requested(Requested { job: slot, origin, nominal: *nominal });
+        }
+        Ok(Reply::Stored { job: slot, version: job.version(), created: false })
+    }
+
+    /// Backfilled runs that wait for their turn are not made: one record for each request that asked for them.
+    pub(super) fn call_off(&mut self, name: &Arc<str>) -> Result<Reply, Refusal> {
+        let (slot, job) = self.job_named(name)?;
+        let mut waiting: BTreeMap<Origin, Stretch> = BTreeMap::new();
+        for row in self.state().backfill_rows(slot).collect::<Vec<_>>() {
+            self.ledger.state.remove_requested(row);
+            let first = Stretch { from: row.nominal, to: row.nominal, count: 0 };
+            let stretch = waiting.entry(row.origin).or_insert(first);
+            *stretch = Stretch { to: row.nominal, count: stretch.count + 1, ..*stretch };
+        }
+        for (origin, stretch) in waiting {
+            self.skip(slot, origin, stretch, SkipReason::Cancelled);
         }
         Ok(Reply::Stored { job: slot, version: job.version(), created: false })
     }

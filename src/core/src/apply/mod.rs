@@ -119,6 +119,7 @@ impl Step<'_> {
             Action::DeleteExecutions { name } => self.delete_executions(name),
             Action::Run { name, nominal } => self.run(name, *nominal, command.request),
             Action::Backfill(backfill) => self.backfill(backfill, command.request),
+            Action::CallOff { name } => self.call_off(name),
             Action::Cancel { occurrence } => self.cancel_occurrence(*occurrence),
             Action::Pause(paused) => {
                 self.ledger.state.edit_cluster(|cluster| cluster.paused = *paused);
@@ -210,6 +211,12 @@ impl Step<'_> {
     /// Changes a job and files it under its present due time.
     fn edit_job(&mut self, slot: JobSlot, edit: impl FnOnce(&mut JobRecord)) {
         self.ledger.state.edit_job(slot, edit);
+        self.ledger.refile(slot);
+    }
+
+    /// Changes what ticks and outcomes change of a job, and files it under its present due time.
+    fn advance_job(&mut self, slot: JobSlot, advance: impl FnOnce(&mut JobRecord)) {
+        self.ledger.state.advance_job(slot, advance);
         self.ledger.refile(slot);
     }
 

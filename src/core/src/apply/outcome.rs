@@ -64,8 +64,8 @@ impl Step<'_> {
         let Some(found) = self.state().occurrence(name.occurrence).cloned() else { return };
         let Some(execution) = self.live(name) else { return };
         self.keep_row(name, &found, &execution, outcome);
-        let job = self.state().job(found.job).cloned();
-        let policy = job.as_ref().map(|job| &job.rules.policy);
+        let rules = self.state().job(found.job).map(|job| job.rules.clone());
+        let policy = rules.as_ref().map(|rules| &rules.policy);
         let again = policy.filter(|policy| {
             outcome.verdict != Verdict::Succeeded
                 && outcome.verdict != Verdict::Cancelled
@@ -76,12 +76,16 @@ impl Step<'_> {
             Some(policy) => Progress::Retrying(self.now + policy.backoff.wait(execution.attempt)),
             None => Progress::Ended(outcome.verdict),
         };
-        self.edit_execution(name, |execution| {
-            execution.progress = progress;
-            execution.lost_at = None;
-        });
         self.count_outcome(found.job, outcome);
-        self.close_if_over(name.occurrence);
+        let ended = |ordinal: usize| (ordinal == usize::from(name.ordinal)).then_some(progress);
+        match verdicts(&found, ended) {
+            // It goes as it is: nobody would read what would be written into it now.
+            Some(verdicts) => self.close(name.occurrence, &found, &verdicts),
+            None => self.edit_execution(name, |execution| {
+                execution.progress = progress;
+                execution.lost_at = None;
+            }),
+        }
     }
 
     fn keep_row(&mut self, name: ExecutionRef, found: &Occurrence, execution: &Execution, outcome: &Outcome) {
@@ -103,7 +107,7 @@ impl Step<'_> {
 
     fn count_outcome(&mut self, slot: JobSlot, outcome: &Outcome) {
         let good = outcome.verdict == Verdict::Succeeded;
-        self.edit_job(slot, |job| {
+        self.ledger.state.advance_job(slot, |job| {
             let counters: &mut Counters = &mut job.counters;
             if good {
                 counters.success_count += 1;
@@ -115,25 +119,25 @@ impl Step<'_> {
         });
     }
 
-    /// Closes an open occurrence whose executions are all final, and starts what waited for that.
+    /// Closes an open occurrence if its executions are all final.
     pub(super) fn close_if_over(&mut self, reference: OccurrenceRef) {
         let Some(found) = self.state().occurrence(reference).cloned() else { return };
-        let verdicts: Option<Vec<Verdict>> = found
-            .executions
-            .iter()
-            .map(|execution| match execution.progress {
-                Progress::Ended(verdict) => Some(verdict),
-                _ => None,
-            })
-            .collect();
-        let Some(verdicts) = verdicts.filter(|_| found.turn == Turn::Open) else { return };
-        let status = status_of(&verdicts);
+        if let Some(verdicts) = verdicts(&found, |_| None) {
+            self.close(reference, &found, &verdicts);
+        }
+    }
+
+    /// Takes an occurrence away whose executions are all final, and starts what waited for that.
+    fn close(&mut self, reference: OccurrenceRef, found: &Occurrence, verdicts: &[Verdict]) {
+        let status = status_of(verdicts);
         self.ledger.state.remove_occurrence(reference);
-        self.count(found.job, Turn::Open, -1);
-        self.edit_job(found.job, |job| job.counters.status = status);
+        self.ledger.state.advance_job(found.job, |job| {
+            job.open = job.open.saturating_sub(1);
+            job.counters.status = status;
+        });
         self.next_in_queue(found.job, self.now);
         if status == Status::Success {
-            self.start_dependents(&found);
+            self.start_dependents(found);
             self.delete_if_ephemeral(found.job);
         }
     }
@@ -239,6 +243,17 @@ impl Step<'_> {
         }
         Ok(Reply::Done)
     }
+}
+
+/// How the executions of an open occurrence ended, if all have; `instead` says how far one is now.
+fn verdicts(found: &Occurrence, instead: impl Fn(usize) -> Option<Progress>) -> Option<Vec<Verdict>> {
+    let executions = found.executions.iter().enumerate();
+    let verdicts =
+        executions.map(|(ordinal, execution)| match instead(ordinal).unwrap_or(execution.progress) {
+            Progress::Ended(verdict) => Some(verdict),
+            _ => None,
+        });
+    verdicts.collect::<Option<Vec<_>>>().filter(|_| found.turn == Turn::Open)
 }
 
 fn status_of(verdicts: &[Verdict]) -> Status {

@@ -40,13 +40,15 @@ impl Step<'_> {
         let name: Arc<str> = put.job.parent_job.as_str().into();
         let parent = self.state().slot_of(&name).ok_or_else(|| Refusal::UnknownParent(name.clone()))?;
         let mut ancestor = Some(parent);
-        while let Some(slot) = ancestor {
-            if Some(slot) == existing {
-                return Err(Refusal::ParentCycle(name));
+        // No chain is longer than there are jobs, whatever a damaged snapshot says.
+        for _ in 0..=self.state().job_count() {
+            match ancestor {
+                Some(slot) if Some(slot) == existing => break,
+                Some(slot) => ancestor = self.state().job(slot).and_then(|job| job.parent),
+                None => return Ok(Some(parent)),
             }
-            ancestor = self.state().job(slot).and_then(|job| job.parent);
         }
-        Ok(Some(parent))
+        Err(Refusal::ParentCycle(name))
     }
 
     /// A new job starts with its edit: nothing before it was ever due.
@@ -106,8 +108,11 @@ impl Step<'_> {
         }
         let retimed = old.rules.timing != edit.rules.timing;
         if retimed {
-            self.decide_before(slot, &edit, seen);
-            self.pass_over(slot, &edit, seen);
+            // What was computed for other zones, as of an import that was staged before a change of them, is not
+            // what the job's ticks are now.
+            let known = seen && put.epoch == Some(self.state().epoch());
+            self.decide_before(slot, &edit, known);
+            self.pass_over(slot, &edit, known);
         }
         let counters = put.counters.map_or(old.counters, |sent| newest(old.counters, sent));
         let computed = self.computed(put);
@@ -133,9 +138,9 @@ impl Step<'_> {
     }
 
     /// Decides what was due under the old definition, so that edits at whatever rate take no tick away.
-    fn decide_before(&mut self, slot: JobSlot, edit: &Edit<'_>, seen: bool) {
+    fn decide_before(&mut self, slot: JobSlot, edit: &Edit<'_>, known: bool) {
         let spread = edit.rules.timing.disabled;
-        if !seen {
+        if !known {
             return self.start_unseen(slot, edit.from, spread);
         }
         for decision in edit.put.due.iter().filter(|decision| decision.job == slot) {
@@ -162,13 +167,13 @@ impl Step<'_> {
     /// begins at the first of them and ends with the edit itself: a hold or another leader's decision may have
     /// come between what the proposer saw and this, and no tick may be lost for that. The count is then what is
     /// known.
-    fn pass_over(&mut self, slot: JobSlot, edit: &Edit<'_>, seen: bool) {
+    fn pass_over(&mut self, slot: JobSlot, edit: &Edit<'_>, known: bool) {
         let (Some(old), until) = (self.state().job(slot).cloned(), edit.from) else { return };
         let disabled = old.rules.timing.disabled;
         let reason = if disabled { SkipReason::Disabled } else { SkipReason::Edited };
         let passable = |tick: &Time| old.cursor < *tick && *tick <= until;
         // What the proposer counted is for the schedule that it saw, and by its clock.
-        let seen = edit.put.passed.filter(|_| seen);
+        let seen = edit.put.passed.filter(|_| known);
         let counted = seen.filter(|stretch| passable(&stretch.from) && stretch.to <= until);
         let first = match disabled {
             true => seen.map(|stretch| stretch.from),

@@ -63,7 +63,7 @@ impl Step<'_> {
         let cursor = passed.map_or(job.cursor, |passed| passed.to);
         let fits = free && passes && job.revision == decision.revision && next_due > cursor;
         if fits {
-            self.edit_job(decision.job, |job| {
+            self.advance_job(decision.job, |job| {
                 job.cursor = cursor;
                 job.next_due = next_due;
             });

@@ -162,6 +162,16 @@ fn a_free_slot_goes_to_the_one_that_was_due_first() {
 }
 
 #[test]
+fn a_burst_waits_for_its_turn_instead_of_flooding_the_runner() {
+    let mut journal = journal(u32::MAX);
+    let burst = u64::from(limits::STARTING_MAX) + 1;
+    let starts = (1..=burst).flat_map(|number| step(&mut journal, 100, wanted(launch(number))));
+    let starts = starts.filter(|word| word.starts_with("start "));
+    assert_eq!(starts.count(), limits::STARTING_MAX as usize);
+    assert_eq!(step(&mut journal, 101, began(1)), ["started 1".to_owned(), format!("start {burst}")]);
+}
+
+#[test]
 fn a_cancel_before_the_launch_forbids_it() {
     let mut journal = journal(1);
     let effects = journal.step(at(100), cancel(1));

@@ -28,6 +28,9 @@ pub enum BackfillError {
     /// No job of this name.
     #[error("job '{0}' not found")]
     UnknownJob(Arc<str>),
+    /// Its ticks are passed over, so those of the past are not made up for.
+    #[error("job '{0}' is disabled")]
+    Disabled(Arc<str>),
     /// Nothing is due by itself.
     #[error("job '{0}' has no schedule of its own: there are no ticks to backfill")]
     NoSchedule(Arc<str>),
@@ -81,7 +84,7 @@ pub fn instants(state: &State, data: ZoneData, past: &Past, now: Time) -> Result
     if count > limits::BACKFILL_MAX as u64 {
         return Err(BackfillError::TooMany { job: job.name.clone(), count, from, to });
     }
-    let next = |after: Time| timing.next_ignoring_disabled(after, job.anchor, zones);
+    let next = |after: Time| timing.next(after, job.anchor, zones);
     let first = next(from - instant);
     Ok(std::iter::successors(first, |tick| next(*tick)).take_while(|tick| *tick < to).collect())
 }
@@ -96,7 +99,9 @@ pub fn command(state: &State, data: ZoneData, past: &Past, now: Time) -> Result<
 fn job<'a>(state: &'a State, past: &Past) -> Result<&'a JobRecord, BackfillError> {
     let found = state.job_named(&past.name);
     let (_, job) = found.ok_or_else(|| BackfillError::UnknownJob(past.name.clone()))?;
-    match job.rules.timing.schedule {
+    let timing = &job.rules.timing;
+    match timing.schedule {
+        _ if timing.disabled => Err(BackfillError::Disabled(past.name.clone())),
         Some(_) => Ok(job),
         None => Err(BackfillError::NoSchedule(past.name.clone())),
     }

@@ -7,6 +7,7 @@
 pub mod backfill;
 mod due;
 pub mod edit;
+pub mod preview;
 mod resend;
 mod rezone;
 
@@ -88,13 +89,23 @@ pub struct Planner {
     again: BTreeSet<u64>,
     /// Whether a node came since the last turn: what waits for one need not wait longer.
     arrived: bool,
-    /// Whether a due retry found no node: it is looked at again soon.
-    stalled: bool,
+    /// The due timers, as far as they were looked at.
+    timers: Timers,
     /// Late ticks started in the present second, by job.
     paced: BTreeMap<JobSlot, u32>,
     paced_second: i64,
     /// Jobs with late ticks that wait for the next second.
     resting: BTreeSet<JobSlot>,
+}
+
+/// How far due timers were looked at. Retries that find no node stay where they are, and however many they are, those
+/// behind them are not kept waiting.
+#[derive(Debug, Default)]
+struct Timers {
+    /// All up to here were looked at.
+    read: Option<(Time, Timer)>,
+    /// When they are looked at again: some found no node.
+    again_at: Option<Time>,
 }
 
 /// Late ticks of one job that start within one second.
@@ -118,7 +129,7 @@ impl Planner {
             resend: Resend::default(),
             again: BTreeSet::new(),
             arrived: false,
-            stalled: false,
+            timers: Timers::default(),
             paced: BTreeMap::new(),
             paced_second: 0,
             resting: BTreeSet::new(),
@@ -131,6 +142,9 @@ impl Planner {
         let mut plan = Plan::default();
         let mut pending = Pending::default();
         self.wake_resting(ledger, now);
+        if self.arrived || self.timers.again_at.is_some_and(|at| at <= now) {
+            self.timers = Timers::default();
+        }
         let known = self.tell_zone_data(&ledger.state, &mut plan);
         let deciding = deciding && known;
         if deciding {
@@ -165,6 +179,7 @@ impl Planner {
                         walk.leave_rejected(job);
                     }
                 }
+                Subject::Timer(_) if rejected.contains(&(position as u32)) => self.timers = Timers::default(),
                 Subject::Agenda(place) if rejected.contains(&(position as u32)) => {
                     self.again.insert(place);
                 }
@@ -304,8 +319,11 @@ impl Planner {
     }
 
     fn plan_timers(&mut self, state: &State, now: Time, plan: &mut Plan, pending: &mut Pending) {
-        self.stalled = false;
-        let due = state.timers().take_while(|(due, _)| *due <= now).take(limits::DECISIONS_MAX);
+        let due = state.timers_after(self.timers.read).take_while(|(due, _)| *due <= now);
+        let due: Vec<(Time, Timer)> = due.take(limits::DECISIONS_MAX).collect();
+        let full = due.len() == limits::DECISIONS_MAX;
+        plan.more |= full;
+        self.timers.read = due.last().copied().or(self.timers.read);
         let (mut assignments, mut give_ups) = (Batch::default(), Batch::default());
         for (due, timer) in due {
             let subject = Subject::Timer(timer);
@@ -323,7 +341,7 @@ impl Planner {
                         give_ups.push(vec![GiveUp::Lost(name)], subject, &mut plan.proposals);
                     }
                     None => {
-                        self.stalled = true;
+                        self.timers.again_at.get_or_insert(now + limits::PLACE_AGAIN);
                         continue;
                     }
                 },
@@ -336,6 +354,9 @@ impl Planner {
         }
         assignments.finish(&mut plan.proposals);
         give_ups.finish(&mut plan.proposals);
+        if !full && self.timers.again_at.is_none() {
+            self.timers.read = None; // what comes to stand before here is found at once
+        }
     }
 
     fn plan_replans(&mut self, state: &State, plan: &mut Plan) {
@@ -410,7 +431,7 @@ impl Planner {
         let due = ledger.wheel.next_due().filter(|_| deciding && !held);
         let timer = ledger.state.timers().map(|(due, _)| due).find(|due| *due > now);
         let resend = self.resend.next_due();
-        let stalled = self.stalled.then(|| now + limits::PLACE_AGAIN);
+        let stalled = self.timers.again_at;
         let rest = (!self.resting.is_empty()).then(|| now.floor_second() + Span::from_seconds(1));
         let walk = self.walk.as_ref().and_then(Walk::wake_at).filter(|_| deciding);
         [due, timer, resend, stalled, rest, walk].into_iter().flatten().min()

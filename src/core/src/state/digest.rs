@@ -1,5 +1,7 @@
 //! The digest: one hash for each record, summed, so that a change costs one record and order costs nothing.
 //!
+//! A job is two of them: its ticks change the smaller one.
+//!
 //! The bytes hashed here are a format of their own: a change of them changes the digest's version.
 
 use super::record::{
@@ -10,44 +12,73 @@ use crate::time::Time;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Two states are compared only under the same version.
-pub const DIGEST_VERSION: u32 = 1;
+pub const DIGEST_VERSION: u32 = 2;
 
-struct Bytes(Vec<u8>);
+/// The bytes of one record; most fit where they need no allocation.
+struct Bytes {
+    inline: [u8; INLINE],
+    length: usize,
+    /// Everything, once it no longer fits.
+    spilled: Vec<u8>,
+}
+
+const INLINE: usize = 256;
 
 impl Bytes {
     fn new(kind: u8) -> Bytes {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.push(kind);
-        Bytes(bytes)
+        let mut bytes = Bytes { inline: [0; INLINE], length: 0, spilled: Vec::new() };
+        bytes.put(&[kind]);
+        bytes
     }
 
-    fn number(mut self, number: impl Into<u128>) -> Bytes {
-        self.0.extend_from_slice(&number.into().to_le_bytes());
+    fn put(&mut self, part: &[u8]) {
+        match self.inline.get_mut(self.length..self.length + part.len()) {
+            Some(room) if self.spilled.is_empty() => {
+                room.copy_from_slice(part);
+                self.length += part.len();
+            }
+            _ => {
+                if self.spilled.is_empty() {
+                    self.spilled.reserve(2 * INLINE + part.len());
+                    self.spilled.extend_from_slice(&self.inline[..self.length]);
+                }
+                self.spilled.extend_from_slice(part);
+            }
+        }
+    }
+
+    fn number(&mut self, number: impl Into<u128>) -> &mut Bytes {
+        self.put(&number.into().to_le_bytes());
         self
     }
 
-    fn small(mut self, number: impl Into<u64>) -> Bytes {
-        self.0.extend_from_slice(&number.into().to_le_bytes());
+    fn small(&mut self, number: impl Into<u64>) -> &mut Bytes {
+        self.put(&number.into().to_le_bytes());
         self
     }
 
-    fn time(self, time: Time) -> Bytes {
+    fn time(&mut self, time: Time) -> &mut Bytes {
         self.small(time.nanos() as u64)
     }
 
-    fn text(mut self, text: &[u8]) -> Bytes {
-        self = self.small(text.len() as u64);
-        self.0.extend_from_slice(text);
+    fn text(&mut self, text: &[u8]) -> &mut Bytes {
+        self.small(text.len() as u64).put(text);
         self
     }
 
-    fn hash(self) -> u128 {
-        xxh3_128(&self.0)
+    fn hash(&self) -> u128 {
+        if self.spilled.is_empty() { xxh3_128(&self.inline[..self.length]) } else { xxh3_128(&self.spilled) }
     }
 }
 
+/// What the whole of a job adds.
 pub(super) fn job(slot: JobSlot, job: &JobRecord) -> u128 {
-    let counters = &job.counters;
+    job_settings(slot, job).wrapping_add(job_progress(slot, job))
+}
+
+/// The part of a job that only its owner and operators change: its definition is in it, so it is not hashed at each
+/// of its ticks.
+pub(super) fn job_settings(slot: JobSlot, job: &JobRecord) -> u128 {
     Bytes::new(1)
         .small(slot.0)
         .number(job.uid.0)
@@ -55,12 +86,21 @@ pub(super) fn job(slot: JobSlot, job: &JobRecord) -> u128 {
         .small(job.generation)
         .small(job.revision)
         .text(&job.definition)
-        .time(job.cursor)
-        .time(job.next_due)
         .time(job.anchor)
         .time(job.floor)
         .small(u64::from(job.held))
         .small(job.parent.map_or(u64::MAX, |parent| u64::from(parent.0)))
+        .hash()
+}
+
+/// The part of a job that its ticks and outcomes change.
+pub(super) fn job_progress(slot: JobSlot, job: &JobRecord) -> u128 {
+    let counters = &job.counters;
+    Bytes::new(9)
+        .small(slot.0)
+        .number(job.uid.0)
+        .time(job.cursor)
+        .time(job.next_due)
         .small(counters.success_count)
         .small(counters.error_count)
         .time(counters.last_success)
@@ -77,7 +117,8 @@ pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u
         Turn::Unplaced(_) => 1,
         Turn::Open => 2,
     };
-    let head = Bytes::new(2)
+    let mut bytes = Bytes::new(2);
+    bytes
         .small(reference.index)
         .small(reference.position)
         .small(occurrence.job.0)
@@ -87,10 +128,11 @@ pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u
         .small(turn as u64)
         .time(occurrence.startable_at)
         .time(occurrence.gives_up_at);
-    occurrence.executions.iter().fold(head, execution).hash()
+    occurrence.executions.iter().for_each(|found| execution(&mut bytes, found));
+    bytes.hash()
 }
 
-fn execution(bytes: Bytes, execution: &Execution) -> Bytes {
+fn execution(bytes: &mut Bytes, execution: &Execution) {
     let (progress, time) = match execution.progress {
         Progress::Assigned => (0, Time::EPOCH),
         Progress::Accepted => (1, Time::EPOCH),
@@ -105,7 +147,7 @@ fn execution(bytes: Bytes, execution: &Execution) -> Bytes {
         .time(time)
         .time(execution.startable_at)
         .small(u64::from(execution.cancel))
-        .time(execution.lost_at.unwrap_or(Time::NEVER))
+        .time(execution.lost_at.unwrap_or(Time::NEVER));
 }
 
 pub(super) fn requested(requested: &Requested) -> u128 {
@@ -115,7 +157,8 @@ pub(super) fn requested(requested: &Requested) -> u128 {
 
 pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
     let registration = &node.registration;
-    let head = Bytes::new(4)
+    let mut bytes = Bytes::new(4);
+    bytes
         .small(slot.0)
         .number(registration.node.0)
         .text(registration.name.as_bytes())
@@ -128,11 +171,10 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
         .small(node.liveness.number())
         .small(node.work.number())
         .time(node.marked_at);
-    registration
-        .tags
-        .iter()
-        .fold(head, |bytes, (tag, value)| bytes.text(tag.as_bytes()).text(value.as_bytes()))
-        .hash()
+    for (tag, value) in &registration.tags {
+        bytes.text(tag.as_bytes()).text(value.as_bytes());
+    }
+    bytes.hash()
 }
 
 pub(super) fn remembered(request: RequestId, remembered: &Remembered) -> u128 {

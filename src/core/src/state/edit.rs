@@ -111,6 +111,21 @@ impl State {
         self.swap_digest(0, digest::free(slot, generation));
     }
 
+    /// Changes what ticks and outcomes change of a job: cursor, next due time, counters, counts. It costs neither
+    /// the definition's hash nor a look at anything else.
+    pub(crate) fn advance_job(&mut self, slot: JobSlot, advance: impl FnOnce(&mut JobRecord)) {
+        let Some(Slot::Living(shared)) = self.jobs.get_mut(slot.0 as usize) else { return };
+        let record = Arc::make_mut(shared);
+        let settings = cfg!(debug_assertions).then(|| digest::job_settings(slot, record));
+        let (old, cursor) = (digest::job_progress(slot, record), record.cursor);
+        advance(record);
+        debug_assert!(record.cursor >= cursor, "invariant 2: the cursor of {} moved back", record.name);
+        debug_assert_eq!(settings, Some(digest::job_settings(slot, record)), "{} was edited", record.name);
+        let (new, needs_replan) = (digest::job_progress(slot, record), record.needs_replan());
+        self.swap_digest(old, new);
+        self.note_replan(slot, needs_replan);
+    }
+
     pub(crate) fn edit_job(&mut self, slot: JobSlot, edit: impl FnOnce(&mut JobRecord)) {
         let Some(Slot::Living(shared)) = self.jobs.get_mut(slot.0 as usize) else { return };
         let record = Arc::make_mut(shared);
@@ -151,7 +166,7 @@ impl State {
     fn note_replan(&mut self, slot: JobSlot, needed: bool) {
         if needed {
             self.replan.insert(slot);
-        } else {
+        } else if !self.replan.is_empty() {
             self.replan.remove(&slot);
         }
     }

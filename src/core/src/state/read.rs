@@ -168,6 +168,12 @@ impl State {
         self.timers.iter().copied()
     }
 
+    /// The same, after one of them.
+    pub fn timers_after(&self, read: Option<(Time, Timer)>) -> impl Iterator<Item = (Time, Timer)> + '_ {
+        let start = read.map_or(Bound::Unbounded, Bound::Excluded);
+        self.timers.range((start, Bound::Unbounded)).copied()
+    }
+
     /// A node.
     pub fn node(&self, slot: NodeSlot) -> Option<&Arc<NodeRecord>> {
         self.nodes.get(slot.0 as usize)
@@ -209,7 +215,7 @@ impl State {
         self.staged.get(&import)
     }
 
-    /// Everything, as plain values: what a snapshot stores. Jobs stand before what names them.
+    /// Everything, as plain values: what a snapshot stores. Free slots stand before jobs, jobs before what names them.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let jobs = self.jobs.iter().enumerate().filter_map(|(index, slot)| match slot {
             Slot::Living(record) => Some(Record::Job(JobSlot(index as u32), JobRecord::clone(record))),
@@ -238,8 +244,8 @@ impl State {
         let nodes = self.nodes().map(|(slot, node)| Record::Node(slot, NodeRecord::clone(node)));
         let cluster = self.cluster.iter().cloned().map(Record::Cluster);
         cluster
-            .chain(jobs)
             .chain(free)
+            .chain(jobs)
             .chain(nodes)
             .chain(occurrences)
             .chain(requested)

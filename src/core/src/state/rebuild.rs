@@ -1,7 +1,8 @@
 //! From records back to a state: what a snapshot's reader calls.
 
-use super::State;
-use super::record::{Record, Staged};
+use super::record::{JobRecord, Record, Staged};
+use super::{Slot, State};
+use crate::ids::JobSlot;
 use crate::schedule::{UnknownZone, Zone};
 use crate::time::Time;
 use std::sync::Arc;
@@ -15,6 +16,12 @@ pub enum RebuildError {
     /// Two records claim one place.
     #[error("two records claim {0}")]
     Twice(String),
+    /// A record claims a slot beyond those that there are records of: a state has no holes.
+    #[error("{slot} is beyond what the records have room for")]
+    Slot {
+        /// The slot.
+        slot: String,
+    },
     /// A record names a job that is not there.
     #[error("{0} names a job that is not there")]
     Dangling(String),
@@ -37,8 +44,17 @@ impl State {
     ) -> Result<State, RebuildError> {
         let mut state = State::default();
         state.advance(applied, time);
+        let mut free = Vec::new();
         for record in records {
-            state.take(record)?;
+            match record {
+                Record::Free(slot, generation) => free.push((slot, generation)),
+                Record::Job(slot, job) => state.take_job(slot, job, free.len())?,
+                other => state.take(other)?,
+            }
+        }
+        let slots = state.job_count() + free.len();
+        for (slot, generation) in free {
+            state.take_free(slot, generation, slots)?;
         }
         for (reference, occurrence) in state.occurrences.clone() {
             if state.job(occurrence.job).is_none() {
@@ -48,19 +64,43 @@ impl State {
         Ok(state)
     }
 
+    /// Living jobs and free slots fill the table without a hole, and the free ones come first: so a damaged number
+    /// never makes room for a billion slots.
+    fn take_job(&mut self, slot: JobSlot, job: JobRecord, free: usize) -> Result<(), RebuildError> {
+        if self.job(slot).is_some() || self.names.contains_key(&job.name) {
+            return Err(RebuildError::Twice(format!("job '{}'", job.name)));
+        }
+        if slot.0 as usize > self.job_count() + free {
+            return Err(RebuildError::Slot { slot: format!("{slot:?}") });
+        }
+        self.place_job(slot, job);
+        Ok(())
+    }
+
+    fn take_free(&mut self, slot: JobSlot, generation: u32, slots: usize) -> Result<(), RebuildError> {
+        let used = match self.jobs.get(slot.0 as usize) {
+            Some(Slot::Living(_)) => true,
+            Some(Slot::Free(taken)) => *taken != 0,
+            None => false,
+        };
+        if used {
+            return Err(RebuildError::Twice(format!("{slot:?}")));
+        }
+        if slot.0 as usize >= slots || generation == 0 {
+            return Err(RebuildError::Slot { slot: format!("{slot:?}") });
+        }
+        self.place_free(slot, generation);
+        Ok(())
+    }
+
     fn take(&mut self, record: Record) -> Result<(), RebuildError> {
         match record {
             Record::Cluster(cluster) => {
                 let zone = Zone::lookup(&cluster.founding.default_zone)?;
                 self.set_cluster(cluster, zone);
             }
-            Record::Job(slot, job) => {
-                if self.job(slot).is_some() || self.names.contains_key(&job.name) {
-                    return Err(RebuildError::Twice(format!("job '{}'", job.name)));
-                }
-                self.place_job(slot, job);
-            }
-            Record::Free(slot, generation) => self.place_free(slot, generation),
+            // Not here: they are taken together.
+            Record::Job(..) | Record::Free(..) => {}
             Record::Occurrence(reference, mut occurrence) => {
                 if self.occurrences.contains_key(&reference) {
                     return Err(RebuildError::Twice(format!("occurrence {reference:?}")));
@@ -68,11 +108,20 @@ impl State {
                 occurrence.forget_places();
                 self.insert_occurrence(reference, occurrence);
             }
+            Record::Requested(_, requested) if self.job(requested.job).is_none() => {
+                return Err(RebuildError::Dangling(format!("{requested:?}")));
+            }
             Record::Requested(_, requested) => {
                 self.insert_requested(requested);
             }
+            Record::Node(slot, _) if slot.0 as usize != self.nodes.len() => {
+                return Err(RebuildError::Slot { slot: format!("{slot:?}") });
+            }
             Record::Node(_, node) => {
                 self.insert_node(node);
+            }
+            Record::Remembered(request, _) if self.remembered.contains_key(&request) => {
+                return Err(RebuildError::Twice(format!("request {request}")));
             }
             Record::Remembered(request, remembered) => self.remember(request, remembered),
             Record::Staged(import, touched_at, job) => {

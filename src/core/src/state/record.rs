@@ -302,7 +302,7 @@ pub struct Filing {
     pub pending: bool,
 }
 
-/// One record of a snapshot, in any order but jobs before what names them.
+/// One record of a snapshot, in any order but free slots before jobs, and jobs before what names them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Record {
     /// The cluster, once founded.

@@ -75,3 +75,72 @@ fn a_backfill_is_bounded_and_only_of_the_past() {
     }
     assert_eq!(world.check(), Ok(()));
 }
+
+#[test]
+fn what_waits_of_a_backfill_is_called_off_with_a_record_and_what_runs_goes_on() {
+    let mut world = World::new();
+    world.put(0, &job("tick", "@every 1000s", Concurrency::Forbid));
+    world.plan(9_000);
+    let open: Vec<_> = world.ledger.state.occurrences().map(|(name, _)| name).collect();
+    open.into_iter().for_each(|name| drop(world.end(9_000, name, 1, Verdict::Succeeded)));
+    for (request, range) in [(7, at(2_000)..at(5_000)), (8, at(6_000)..at(8_000))] {
+        let past = Past { name: "tick".into(), range };
+        let action = backfill::command(&world.ledger.state, ZoneData::bundled(), &past, at(9_001));
+        let action = action.expect("ticks");
+        world.index += 1;
+        let command = Command { request: Some(RequestId(request)), action };
+        world.ledger.apply(world.index, &Batch { time: at(9_001), commands: vec![command] });
+    }
+    world.plan(9_002);
+    let cursor = world.ledger.state.job_named("tick").expect("it is stored").1.cursor;
+    world.index += 1;
+    let action = Action::CallOff { name: "tick".into() };
+    let batch = Batch { time: at(9_003), commands: vec![Command { request: None, action }] };
+    let rows = world.ledger.apply(world.index, &batch).rows;
+    assert_eq!(world.check(), Ok(()));
+    let skips: Vec<_> = rows
+        .iter()
+        .map(|row| match row {
+            HistoryRow::Skipped(skip) => (skip.origin, skip.from, skip.to, skip.count, skip.reason),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let origin = |request| Origin::Backfill(RequestId(request));
+    assert_eq!(
+        skips,
+        [
+            (origin(7), at(3_000), at(4_000), 2, SkipReason::Cancelled),
+            (origin(8), at(6_000), at(7_000), 2, SkipReason::Cancelled)
+        ]
+    );
+    let running: Vec<_> =
+        world.ledger.state.occurrences().map(|(name, found)| (name, found.nominal)).collect();
+    assert_eq!(running.len(), 1);
+    assert_eq!(running[0].1, at(2_000));
+    world.end(9_004, running[0].0, 1, Verdict::Succeeded);
+    world.plan(9_005);
+    assert_eq!(world.ledger.state.occurrences().count(), 0, "nothing comes after it");
+    assert_eq!(world.ledger.state.job_named("tick").expect("it is stored").1.cursor, cursor);
+}
+
+#[test]
+fn a_dry_run_of_another_default_zone_names_the_jobs_that_change_their_time() {
+    let mut world = World::new();
+    for (name, schedule) in
+        [("daily", "0 0 3 * * *"), ("named", "TZ=UTC 0 0 3 * * *"), ("every", "@every 1h")]
+    {
+        world.put(0, &job(name, schedule, Concurrency::Allow));
+    }
+    let state = &world.ledger.state;
+    let ask = |zone: &str| {
+        let zone = Zone::lookup(zone).expect("a zone");
+        preview::default_zone(state, ZoneData::bundled(), zone, at(5), 10)
+    };
+    let moved = ask("Asia/Kathmandu");
+    assert_eq!((moved.jobs, moved.changed), (1, 1));
+    assert_eq!(&*moved.moved[0].job, "daily");
+    assert_ne!(moved.moved[0].before, moved.moved[0].after);
+    assert_eq!(moved.moved[0].before, Some(state.job_named("daily").expect("it is stored").1.next_due));
+    let stays = ask(state.default_zone().name());
+    assert_eq!((stays.jobs, stays.changed, stays.moved), (1, 0, vec![]));
+}

@@ -105,3 +105,19 @@ fn an_edit_of_a_deleted_job_is_no_edit_of_the_one_that_came_after_it() {
     assert_eq!(applied.replies, vec![Reply::Refused(Refusal::Changed(1))]);
     assert_eq!(world.turns(), vec![]);
 }
+
+#[test]
+fn what_an_import_counted_before_the_default_zone_changed_is_not_told_as_ticks_of_the_new_zone() {
+    let mut world = World::new();
+    let off = Job { disabled: true, ..job("off", "*/3 13,14 * * * *", Concurrency::Allow) };
+    world.put(0, &off);
+    let submission = submission(&mut world, &Job { schedule: "@every 1h".to_owned(), ..off });
+    let put = edit::put(&world.ledger.state, ZoneData::bundled(), submission, at(30)).expect("a valid job");
+    assert!(put.passed.is_some_and(|passed| passed.count > 5), "{:?}", put.passed);
+    world.apply(at(31), Action::Stage { import: RequestId(1), jobs: vec![put] });
+    world.apply(at(32), Action::SetDefaultZone { zone: "Asia/Kathmandu".into() });
+    world.plan(33);
+    let applied = world.apply(at(34), Action::Commit { import: RequestId(1) });
+    assert_eq!(skips(&applied), [(1, 34, 0, SkipReason::Disabled)], "somewhere in it, nobody knows how many");
+    assert_eq!(world.check(), Ok(()));
+}

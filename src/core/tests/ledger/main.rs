@@ -6,6 +6,7 @@ mod edits;
 mod indexes;
 mod nodes;
 mod random;
+mod rebuild;
 mod world;
 mod zones;
 

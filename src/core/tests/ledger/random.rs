@@ -81,6 +81,7 @@ fn action() -> impl Strategy<Value = Action> {
         (name(), 1_000u128..1_200, prop::collection::vec(instant(), 0..5)).prop_map(
             |(name, uid, nominals)| { Action::Backfill(Backfill { name, job: JobUid(uid), nominals }) }
         ),
+        name().prop_map(|name| Action::CallOff { name }),
         execution().prop_map(|execution| Action::Cancel { occurrence: execution.occurrence }),
         any::<bool>().prop_map(Action::Pause),
         prop_oneof![Just(Scope::Cluster), name().prop_map(|name| Scope::Jobs(vec![name]))]

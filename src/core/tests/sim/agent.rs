@@ -35,6 +35,9 @@ pub(crate) struct Agent {
     heard: Time,
     beats: u64,
     next_wake: Time,
+    /// Where its operator says that it stands, and how much it may take: both may be others at each start.
+    zone: &'static str,
+    slots: u32,
     /// Launches that it has heard, for the fault that starts them twice.
     launched: BTreeSet<ExecutionId>,
 }
@@ -91,20 +94,21 @@ impl Agent {
             heard: Time::EPOCH,
             beats: 0,
             next_wake: Time::NEVER,
+            zone: if index.is_multiple_of(2) { "even" } else { "odd" },
+            slots: 4,
             launched: BTreeSet::new(),
         }
     }
 
     fn registration(&self) -> Registration {
-        let zone = if self.index.is_multiple_of(2) { "even" } else { "odd" };
         Registration {
             node: self.node,
             name: format!("node-{}", self.index).into(),
             life: self.life,
             journal: self.journal_id,
             boot: self.boot,
-            tags: [("zone".to_owned(), zone.to_owned()), ("dc".to_owned(), "one".to_owned())].into(),
-            slots: 4,
+            tags: [("zone".to_owned(), self.zone.to_owned()), ("dc".to_owned(), "one".to_owned())].into(),
+            slots: self.slots,
             server: false,
             address: format!("10.0.0.{}:8946", self.index).into(),
         }
@@ -146,7 +150,7 @@ impl World {
         at.alive = true;
         at.heard = now;
         at.next_wake = Time::NEVER;
-        at.journal = Some(Journal::replay(at.journal_id, 4, at.disk.clone()));
+        at.journal = Some(Journal::replay(at.journal_id, at.slots, at.disk.clone()));
         let life = at.life;
         self.attach(agent);
         self.after(1_000, Event::AgentBeats { agent, life });
@@ -504,6 +508,11 @@ impl World {
         }
         if crash.supervisor || crash.boot {
             self.kill_supervisor(agent);
+        }
+        if self.chance.per_mille(150) {
+            let at = &mut self.agents[agent];
+            at.zone = *self.chance.pick(&["even", "odd", "elsewhere"]);
+            at.slots = *self.chance.pick(&[2, 4]);
         }
         let micros = self.chance.between(50_000, 9_000_000);
         self.after(micros, Event::AgentStarts { agent });

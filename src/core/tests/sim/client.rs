@@ -3,7 +3,7 @@
 use crate::event::{Event, Message, Peer};
 use crate::jobs::{self, Document};
 use crate::world::{Phase, World};
-use dkron_core::command::{Action, Command, Scope, Version};
+use dkron_core::command::{Action, Command, Counters, PutJob, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::plan::backfill::{self, Past};
@@ -30,10 +30,25 @@ struct Asked {
 /// Something that a client wants.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    Put { document: Document, expected: Option<Version> },
-    Stage { import: RequestId, documents: Vec<Document> },
-    Commit { import: RequestId },
-    Abandon { import: RequestId },
+    Put {
+        document: Document,
+        expected: Option<Version>,
+    },
+    /// A job with the counters of a backup.
+    Restore {
+        document: Document,
+        counters: Counters,
+    },
+    Stage {
+        import: RequestId,
+        documents: Vec<Document>,
+    },
+    Commit {
+        import: RequestId,
+    },
+    Abandon {
+        import: RequestId,
+    },
     Delete(Arc<str>),
     DeleteExecutions(Arc<str>),
     Run(Arc<str>),
@@ -45,6 +60,7 @@ pub(crate) enum Wish {
     Cordon(NodeId, Work),
     SetDefaultZone(&'static str),
     Backfill(Past),
+    CallOff(Arc<str>),
 }
 
 impl World {
@@ -102,6 +118,10 @@ impl World {
         let now = self.clock_of(server).time;
         let action = match wish {
             Wish::Put { document, expected } => Action::Put(self.put(server, &document, expected, now)?),
+            Wish::Restore { document, counters } => {
+                let put = self.put(server, &document, None, now)?;
+                Action::Put(PutJob { counters: Some(counters), ..put })
+            }
             Wish::Stage { import, documents } => {
                 let jobs: Option<Vec<_>> =
                     documents.iter().map(|document| self.put(server, document, None, now)).collect();
@@ -124,6 +144,7 @@ impl World {
                     }
                 }
             }
+            Wish::CallOff(name) => Action::CallOff { name },
             Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
@@ -149,7 +170,7 @@ impl World {
         document: &Document,
         expected: Option<Version>,
         now: Time,
-    ) -> Option<dkron_core::command::PutJob> {
+    ) -> Option<PutJob> {
         let submission = Submission {
             job: document.job.clone(),
             definition: document.definition.clone(),
@@ -173,6 +194,9 @@ impl World {
         let Some(known) = self.known_name().filter(|_| choice >= 8 && self.clients.book.len() >= 3) else {
             return self.put_new();
         };
+        if choice >= 60 && self.chance.per_mille(250) {
+            return self.plot(known);
+        }
         match choice {
             8..30 => self.want(Wish::Run(known)),
             30..42 => self.post_again(&known),
@@ -249,6 +273,74 @@ impl World {
         let from = self.now - Span::from_millis(self.chance.between(1_000, 12_000));
         let range = from..from + Span::from_millis(self.chance.between(1_000, 10_000));
         self.want(Wish::Backfill(Past { name, range }));
+    }
+
+    /// Several things at once about one job: what a storm of people and programs does to it.
+    fn plot(&mut self, known: Arc<str>) {
+        match self.chance.below(8) {
+            0 => self.crowd(&known, Wish::Delete(known.clone())),
+            1 => self.crowd(&known, Wish::DeleteExecutions(known.clone())),
+            2 | 3 => {
+                let document = self.clients.book.get(&*known).cloned();
+                let edited = document.map(|document| jobs::edited(&mut self.chance, &document));
+                let wish = edited.map(|document| Wish::Put { document, expected: None });
+                self.crowd(&known, wish.unwrap_or(Wish::Delete(known.clone())));
+            }
+            4 => {
+                self.backfill(known.clone());
+                let zone = *self.chance.pick(&["Europe/Berlin", "Asia/Kolkata", "UTC"]);
+                self.want(Wish::SetDefaultZone(zone));
+                self.want_in_turn(vec![Wish::CallOff(known.clone()), Wish::Run(known)]);
+            }
+            5 => self.adopt(known),
+            6 => self.restore(&known),
+            _ => {
+                self.hold(known.clone());
+                self.edit(&known);
+                self.cancel_something();
+            }
+        }
+    }
+
+    /// More runs than may be open, and then the end of something.
+    fn crowd(&mut self, name: &Arc<str>, end: Wish) {
+        for _ in 0..self.chance.between(2, 6) {
+            self.want(Wish::Run(name.clone()));
+        }
+        let micros = self.chance.between(0, 400_000);
+        let request = RequestId(self.chance.wide());
+        self.clients.open.insert(request, Asked { wish: end, tries: 0, then: Vec::new() });
+        self.after(micros, Event::AskAgain(request));
+    }
+
+    /// A job gets another parent, which may be deleted, be its own child, or run just now.
+    fn adopt(&mut self, name: Arc<str>) {
+        let (Some(parent), Some(document)) = (self.known_name(), self.clients.book.get(&*name).cloned())
+        else {
+            return;
+        };
+        if parent != name {
+            let document = jobs::adopted(&document, &parent);
+            self.clients.book.insert(name.to_string(), document.clone());
+            self.want(Wish::Run(parent.clone()));
+            self.want(Wish::Put { document, expected: None });
+            self.want(Wish::Delete(parent));
+        }
+    }
+
+    /// An older definition and its counters are put back over what is there.
+    fn restore(&mut self, name: &str) {
+        let Some(document) = self.clients.book.get(name).cloned() else { return };
+        let document = jobs::edited(&mut self.chance, &document);
+        self.clients.book.insert(name.to_owned(), document.clone());
+        let last = self.now - Span::from_millis(self.chance.between(0, 60_000));
+        let counters = Counters {
+            success_count: self.chance.below(50),
+            error_count: self.chance.below(5),
+            last_success: last,
+            ..Counters::default()
+        };
+        self.want(Wish::Restore { document, counters });
     }
 
     fn cancel_something(&mut self) {

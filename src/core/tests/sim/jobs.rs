@@ -1,6 +1,7 @@
 //! Jobs as clients write them: short schedules, every policy, limits of seconds instead of hours.
 
 use crate::chance::Chance;
+use crate::clock;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job};
 use dkron_core::schedule::ZoneData;
 use dkron_core::time::{Span, Time};
@@ -121,15 +122,33 @@ fn tags(chance: &mut Chance) -> dkron_core::job::Words {
 /// The same job with something changed.
 pub(crate) fn edited(chance: &mut Chance, document_before: &Document) -> Document {
     let mut job = Job::clone(&document_before.job);
-    match chance.below(8) {
+    match chance.below(16) {
         0 | 1 => job.schedule = (*chance.pick(&SCHEDULES)).to_owned(),
         2 | 3 => job.disabled = !job.disabled,
-        4 => job.concurrency = *chance.pick(&CONCURRENCIES),
-        5 => job.tags = tags(chance),
-        6 => job.retries = *chance.pick(&[0, 1, 3]),
+        4 | 5 => job.concurrency = *chance.pick(&CONCURRENCIES),
+        6 => job.tags = tags(chance),
+        7 => job.retries = *chance.pick(&[0, 1, 3]),
+        8 => job.timezone = (*chance.pick(&["", "UTC", "Asia/Kolkata"])).to_owned(),
+        9 => job.jitter = Span::from_millis(chance.between(0, 3_000)),
+        10 => job.catchup = *chance.pick(&[Catchup::Latest, Catchup::None, Catchup::All]),
+        11 => limits(&mut job, chance),
+        12 => job.starts_at = Some(clock::BEGINNING + Span::from_millis(chance.between(0, 60_000))),
+        13 => job.ephemeral = !job.ephemeral,
+        14 => job.parent_job.clear(),
         _ => job.owner = format!("owner {}", chance.below(1_000)),
     }
     document(job)
+}
+
+fn limits(job: &mut Job, chance: &mut Chance) {
+    job.catchup_window = Some(Span::from_seconds(chance.between(0, 15)));
+    job.start_deadline = Some(Span::from_seconds(*chance.pick(&[1, 3, 10, 60])));
+    job.lost_after = Some(Span::from_seconds(*chance.pick(&[2, 6, 15])));
+}
+
+/// The same job under another parent.
+pub(crate) fn adopted(document_before: &Document, parent: &str) -> Document {
+    document(Job { parent_job: parent.to_owned(), ..Job::clone(&document_before.job) })
 }
 
 /// The same job with a timing that means the same but is another.

@@ -12,7 +12,7 @@ use dkron_core::command::{Action, Assignment, Batch, Decision, DecisionKind, Eve
 use dkron_core::delivery::Launch;
 use dkron_core::ids::{ExecutionId, ExecutionRef, OccurrenceId, OccurrenceRef, Origin};
 use dkron_core::state::State;
-use dkron_core::state::record::Record;
+use dkron_core::state::record::{Occurrence, Record, Turn};
 use dkron_core::time::{Span, Time};
 use std::sync::Arc;
 
@@ -59,10 +59,14 @@ pub(crate) enum Mutant {
     ZonesAreNotFiled,
     /// Ticks that new zone data have in the past are forgotten.
     RezonedTicksAreForgotten,
+    /// A run that was asked for is lost while reports are applied.
+    AskedRunsAreForgotten,
+    /// An occurrence that waits its turn is lost while a job is edited.
+    WaitingRunsAreForgotten,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 20] = [
+    pub(crate) const ALL: [Mutant; 22] = [
         Mutant::StaleDecisionIsTaken,
         Mutant::DispatchBeforeCommit,
         Mutant::SpoolDropsAnEntry,
@@ -83,6 +87,8 @@ impl Mutant {
         Mutant::SupervisorTakenForTheOneBefore,
         Mutant::ZonesAreNotFiled,
         Mutant::RezonedTicksAreForgotten,
+        Mutant::AskedRunsAreForgotten,
+        Mutant::WaitingRunsAreForgotten,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
@@ -100,6 +106,7 @@ impl Mutant {
             Mutant::RetriesAreForgotten => &["liveness"],
             Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3"],
             Mutant::ZonesAreNotFiled | Mutant::RezonedTicksAreForgotten => &["invariant 3"],
+            Mutant::AskedRunsAreForgotten | Mutant::WaitingRunsAreForgotten => &["invariant 3"],
             Mutant::OutcomeOfAnotherAttempt => &["invariant 5"],
             Mutant::AgentIgnoresTheNominalTime => &["invariant 11"],
             Mutant::AgentTakesForeignJournals => &["invariant 4", "invariant 5", "invariant 6"],
@@ -125,9 +132,38 @@ pub(crate) fn apply(mutant: Option<Mutant>, ledger: &mut Ledger, index: u64, bat
                 return applied;
             }
         }
+        Some(Mutant::AskedRunsAreForgotten) if has(batch, |action| matches!(action, Action::Report(_))) => {
+            forget(ledger, |record| matches!(record, Record::Requested(..)));
+        }
+        Some(Mutant::WaitingRunsAreForgotten) if has(batch, |action| matches!(action, Action::Put(_))) => {
+            let waits = |found: &Occurrence| found.turn == Turn::Queued;
+            forget(ledger, |record| matches!(record, Record::Occurrence(_, found) if waits(found)));
+        }
         _ => {}
     }
     ledger.apply(index, batch)
+}
+
+fn has(batch: &Batch, wanted: impl Fn(&Action) -> bool) -> bool {
+    batch.commands.iter().any(|command| wanted(&command.action))
+}
+
+/// The first such record is gone, as if it had never been.
+fn forget(ledger: &mut Ledger, which: impl Fn(&Record) -> bool) {
+    let mut records: Vec<Record> = ledger.state.records().collect();
+    let Some(place) = records.iter().position(which) else { return };
+    if let Record::Occurrence(_, gone) = records.remove(place) {
+        for record in &mut records {
+            if let Record::Job(slot, job) = record
+                && *slot == gone.job
+            {
+                job.queued -= 1;
+            }
+        }
+    }
+    if let Ok(state) = State::rebuild(ledger.state.applied(), ledger.state.time(), records) {
+        *ledger = Ledger::over(state);
+    }
 }
 
 /// Only if that makes a difference.

@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -75,6 +75,8 @@ pub mod command {
         Backfill(super::Backfill),
         #[prost(message, tag = "24")]
         Cordon(super::Cordon),
+        #[prost(string, tag = "25")]
+        CallOff(::prost::alloc::string::String),
     }
 }
 /// A row is a head, then in this order what the head says:

@@ -301,6 +301,7 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
         1 => (name(), wide(), vec(time(), 0..5)).prop_map(|(name, job, nominals)| {
             Action::Backfill(Backfill { name, job: JobUid(job), nominals })
         }),
+        1 => name().prop_map(|name| Action::CallOff { name }),
         1 => founding().prop_map(Action::Found),
     ]
     .boxed()

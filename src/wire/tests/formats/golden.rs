@@ -4,6 +4,7 @@
 //! is there is never replaced to make a test pass: new bytes are a new format with a file of its own.
 
 use crate::values;
+use dkron_core::command::{Action, Batch, Command};
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::ids::{ExecutionId, NodeId, RunnerId};
 use dkron_wire::entry::{decode_batch, encode_batch};
@@ -40,6 +41,14 @@ fn a_log_entry_with_every_command_has_the_bytes_that_it_always_had() {
     let (stamp, batch) = (values::stamp(), values::batch());
     let bytes = encode_batch(stamp, &batch);
     check("entry", (stamp, batch), bytes, |bytes| decode_batch(bytes).expect("an entry"));
+}
+
+#[test]
+fn runs_called_off_have_the_bytes_that_they_always_had() {
+    let action = Action::CallOff { name: "nightly-report".into() };
+    let batch = Batch { time: values::NOW, commands: vec![Command { request: None, action }] };
+    let bytes = encode_batch(values::stamp(), &batch);
+    check("entry_call_off", (values::stamp(), batch), bytes, |bytes| decode_batch(bytes).expect("an entry"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Change, Checks};
 use dkron_core::delivery::Launch;
 use dkron_core::ids::{ExecutionId, ExecutionRef, JobUid, JournalId, NodeId, OccurrenceId};
-use dkron_core::state::record::Occurrence;
+use dkron_core::state::record::{Occurrence, Turn};
 use dkron_core::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +46,11 @@ impl Checks {
         found: &Occurrence,
     ) {
         let Some(job) = change.after.job(found.job).map(|job| job.uid) else { return };
+        if found.turn != Turn::Open {
+            return;
+        }
+        // Also where the entry that placed it lost its node again: it opened under the policy of this entry.
+        let epoch = self.overlap.epoch(job, found.id);
         for (name, execution) in found.named_executions(reference).filter(|(_, found)| found.is_live()) {
             let Some(node) = change.after.node(execution.node) else { continue };
             let known = Known {
@@ -55,7 +60,7 @@ impl Checks {
                 nominal: found.nominal,
                 node: node.registration.node,
                 journal: node.registration.journal,
-                epoch: self.overlap.epoch(job, found.id),
+                epoch,
             };
             self.dispatch.known.entry(found.execution_id(name.ordinal, name.attempt)).or_insert(known);
         }

@@ -9,6 +9,7 @@ mod outcomes;
 mod overlap;
 mod settled;
 mod truth;
+mod vanish;
 
 use crate::indexes;
 use crate::mutants::{self, Mutant};
@@ -122,6 +123,7 @@ impl Checks {
         self.note_executions(&change);
         self.check_overlap(&change);
         self.check_rows(&change);
+        self.check_nothing_vanishes(&change);
         self.check_work(&change);
         if index.is_multiple_of(16) {
             let found = indexes::check(&self.witness);
@@ -183,7 +185,7 @@ fn items(change: &Change<'_>, action: &Action) -> usize {
             1 + node.map_or(0, |node| change.before.executions_on(node).count())
         }
         Action::Mark { node, .. } => 1 + change.before.executions_on(*node).count(),
-        Action::Delete { name } | Action::DeleteExecutions { name } => {
+        Action::Delete { name } | Action::DeleteExecutions { name } | Action::CallOff { name } => {
             let slot = change.before.slot_of(name);
             let open =
                 |slot| change.before.occurrences_of(slot).count() + change.before.backfill_rows(slot).count();
