@@ -8,6 +8,7 @@
 //! - [`formation`]: how this server comes to belong to a cluster
 //! - [`leader`]: the loop: wake, plan, propose, hand over
 //! - [`dispatch`]: one stream for each agent: orders out, reports in
+//! - [`copies`]: what servers give one another of their histories
 //! - [`agent`]: runs on this node what the servers decided, once
 //! - [`raft`]: what every server agrees on, in order, on a quorum's disks
 //! - [`gossip`]: which servers there are, and which of them live
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod copies;
 pub mod dispatch;
 pub mod executor;
 pub mod formation;

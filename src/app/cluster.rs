@@ -20,8 +20,6 @@ const LEADER_SILENCE_MAX: Duration = Duration::from_secs(3);
 /// How a server is.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether it hears of a leader, or leads a quorum.
-    pub has_leader: bool,
     /// The last entry that it applied.
     pub applied: u64,
     /// How many jobs there are.
@@ -146,13 +144,46 @@ impl App {
         let view = self.view().await?;
         let state = &view.state;
         Ok(Health {
-            has_leader: self.led_by().is_some(),
             applied: state.applied(),
             jobs: state.job_count(),
             replanned: state.to_replan().count(),
             held_since: state.held_since(),
             digest: state.digest(),
         })
+    }
+
+    /// Why this server is not ready: it takes no writes, shows nothing, or not what is true now.
+    pub async fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if let Some(reason) = &*self.raft.quarantine().borrow() {
+            obstacles.push(reason.to_string());
+        }
+        if self.led_by().is_none() {
+            obstacles.push(format!("no leader is known, writes and ticks wait: {}", self.missing()));
+        } else if self.basis().is_stale() {
+            obstacles.push(self.behind());
+        }
+        if let Some(entries) = self.history_lag().await {
+            obstacles.push(format!(
+                "the history is {entries} entries behind: its disk takes no writes, or rows are pulled from a peer"
+            ));
+        }
+        obstacles
+    }
+
+    /// What an operator should know of others, as this server sees it when it leads.
+    pub fn remarks(&self) -> Vec<String> {
+        let roster = self.way.roster.borrow().clone();
+        let name =
+            |id: &NodeId| roster.server(*id).map_or_else(|| id.to_string(), |seen| seen.name.to_string());
+        let differing = self.raft.differing().borrow().clone();
+        let remark = |id: &NodeId| {
+            format!(
+                "server {} is in quarantine, its state differs from that of most: wipe it and let it rejoin",
+                name(id)
+            )
+        };
+        differing.iter().map(remark).collect()
     }
 }
 

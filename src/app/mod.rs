@@ -13,6 +13,9 @@ pub mod executions;
 pub mod jobs;
 pub mod keyring;
 mod operator;
+pub mod output;
+mod quorum;
+pub mod reads;
 pub mod restore;
 mod submit;
 pub mod waiting;
@@ -21,6 +24,7 @@ pub mod zones;
 pub use error::{Error, Kind};
 
 use crate::clock;
+use crate::copies::Copies;
 use crate::dispatch::Live;
 use crate::history::History;
 use crate::net::Channels;
@@ -33,7 +37,7 @@ use dkron_core::time::Time;
 use dkron_core::voters;
 use std::sync::Arc;
 use submit::Way;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What the use cases work with.
 pub struct Rooms {
@@ -43,6 +47,8 @@ pub struct Rooms {
     pub history: History,
     /// What runs writes.
     pub live: Live,
+    /// What the other histories have.
+    pub copies: Copies,
     /// The servers that are seen, and where they take calls.
     pub roster: watch::Receiver<Arc<Roster>>,
     /// How well they are, while this server leads.
@@ -57,6 +63,9 @@ pub struct App {
     raft: Raft<Ledger>,
     history: History,
     live: Live,
+    copies: Copies,
+    /// How many clients may follow outputs at a time.
+    followers: Arc<Semaphore>,
     way: Way,
     health: watch::Receiver<Option<Arc<voters::Health>>>,
     leave: CancellationToken,
@@ -65,13 +74,15 @@ pub struct App {
 impl App {
     /// The use cases over these rooms.
     pub fn new(rooms: Rooms) -> App {
-        let Rooms { raft, history, live, roster, health, leave } = rooms;
-        App { raft, history, live, way: Way { roster, channels: Channels::default() }, health, leave }
+        let Rooms { raft, history, live, copies, roster, health, leave } = rooms;
+        let followers = Arc::new(Semaphore::new(output::FOLLOWERS_MAX));
+        let way = Way { roster, channels: Channels::default() };
+        App { raft, history, live, copies, followers, way, health, leave }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.
     async fn view(&self) -> Result<View<Ledger>, Error> {
-        Ok(self.raft.view().await?)
+        Ok(reads::noted(self.raft.view().await?))
     }
 
     fn now(&self) -> Time {

@@ -3,7 +3,7 @@
 //! It is tried again while servers elect, always under the same request id, so that it acts once whatever was
 //! lost on the way. The caller gets its answer when this server, too, has applied it.
 
-use super::{App, Error, Kind, random};
+use super::{App, Error, Kind, random, reads};
 use crate::net::Channels;
 use crate::raft::{self, Committed, Priority, Server};
 use dkron_core::command::{Command, Reply};
@@ -48,7 +48,7 @@ impl App {
         request: RequestId,
         intent: Intent,
     ) -> Result<Reply, Error> {
-        let mut last = Error::new(Kind::Unavailable, "no server leads at the moment: try again soon");
+        let mut last = None;
         let tries = async {
             let mut leadership = self.raft.leader();
             loop {
@@ -57,25 +57,33 @@ impl App {
                     continue;
                 };
                 // From here on it may be in somebody's log.
-                let before = std::mem::replace(&mut last, raft::Error::Unknown.into());
+                let unknown: Error = raft::Error::Unknown.into();
+                let before = last.replace(unknown);
                 match self.try_once(&leader, priority, request, intent.clone()).await {
                     Ok(committed) => return Ok(committed),
                     Err(Failed::Finally(error)) => return Err(error),
-                    Err(Failed::Again(error)) if before.kind() == Kind::Unknown => drop(error),
-                    Err(Failed::Again(error)) => last = error,
+                    Err(Failed::Again(_)) if before.is_some_and(|before| before.kind() == Kind::Unknown) => {}
+                    Err(Failed::Again(error)) => last = Some(error),
                 }
                 changed(&mut leadership).await;
             }
         };
         let committed = match tokio::time::timeout(PATIENCE, tries).await {
             Ok(answered) => answered?,
-            Err(_) => return Err(last),
+            Err(_) => return Err(last.unwrap_or_else(|| self.leaderless())),
         };
         self.seen(committed.index).await?;
+        reads::note(committed.index);
         match committed.reply {
             Reply::Refused(refusal) => Err(refusal.into()),
             reply => Ok(reply),
         }
+    }
+
+    /// Nothing was proposed, because nobody could be asked.
+    fn leaderless(&self) -> Error {
+        let message = format!("no server leads at the moment: {}; try again soon", self.missing());
+        Error::new(Kind::Unavailable, message)
     }
 
     /// What another server passed on, to be done here or not at all.
@@ -126,9 +134,7 @@ impl App {
 
     /// The connection to where a server takes calls now.
     pub(super) fn line_to(&self, server: &Server) -> Result<Channel, Error> {
-        let known = self.way.roster.borrow().server(server.id).map(|seen| seen.calls.clone());
-        let address = known.unwrap_or_else(|| server.peer.address.clone());
-        self.way.channels.get(&address).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))
+        self.way.channel(server).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))
     }
 
     /// Completes an intent with this server's clock and zone data, and proposes it.
@@ -138,6 +144,7 @@ impl App {
         request: RequestId,
         intent: Intent,
     ) -> Result<Committed, Error> {
+        self.trusted()?;
         let view = self.view().await?;
         let mut uid = random()?;
         let fresh = || {

@@ -2,7 +2,7 @@
 //! the use cases.
 
 use super::base::{Beginning, Doors, Shared, keys};
-use super::feed::feed;
+use super::feed::Feed;
 use super::stop::part;
 use super::work::{keep_agent, start_agent};
 use super::{DRAIN, NodeError};
@@ -13,7 +13,8 @@ use crate::api::{grpc, rest};
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
-use crate::dispatch::{self, Attendance, Dispatch, Live};
+use crate::copies::Copies;
+use crate::dispatch::{self, Attendance, Dispatch, Keep, KeepError, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
 use crate::leader::{Leader, Members, watch_clocks};
@@ -24,7 +25,7 @@ use dkron_core::execution::HistoryRow;
 use dkron_core::ids::Stamp;
 use dkron_core::job::Words;
 use dkron_core::time::Span;
-use dkron_core::voters;
+use dkron_core::voters::{self, Membership};
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
@@ -54,6 +55,9 @@ pub(super) struct Member {
     history: History,
     history_threads: history::Threads,
     app: App,
+    copies: Copies,
+    /// Held so that the feed can pull; ends when it is dropped.
+    copies_sender: watch::Sender<Option<Copies>>,
     /// Cancelled once an operator has had this server leave.
     leave: CancellationToken,
     attendance: Attendance,
@@ -76,12 +80,17 @@ impl Member {
         let opened = open_history(config).await?;
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
-        let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
+        let (copies_sender, copies) = watch::channel(None);
+        let history = opened.history;
+        let feed = Feed { appender: opened.appender, history: history.clone(), turns: rows, copies };
+        let mut workers = vec![task::spawn("history-feed", feed.run())];
 
         let founds = matches!(beginning.blank, Blank::Found(_));
-        let options = raft_options(config, shared, beginning, (rows_sender, opened.history.synced()));
+        let options = raft_options(config, shared, beginning, (rows_sender, history.synced()));
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
+        let copies = Copies::new(raft.clone(), history.clone(), shared.roster.clone());
+        copies_sender.send_replace(Some(copies.clone()));
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
@@ -91,7 +100,7 @@ impl Member {
         let attendance = Attendance::new(dispatch::Rooms {
             raft: raft.clone(),
             live: live.clone(),
-            keep: dispatch::keep_in(opened.history.clone()),
+            keep: keep(copies.clone()),
             contacts: contacts_sender,
             servers: shared.servers.clone(),
             stop: stop_streams.clone(),
@@ -117,8 +126,9 @@ impl Member {
         let leave = CancellationToken::new();
         let app = App::new(app::Rooms {
             raft: raft.clone(),
-            history: opened.history.clone(),
-            live: live.clone(),
+            history: history.clone(),
+            live,
+            copies: copies.clone(),
             roster: shared.roster.clone(),
             health: health_shown,
             leave: leave.clone(),
@@ -126,9 +136,11 @@ impl Member {
         Ok(Member {
             shared: shared.clone(),
             raft,
-            history: opened.history,
+            history,
             history_threads: opened.threads,
             app,
+            copies,
+            copies_sender,
             leave,
             attendance,
             agent,
@@ -148,6 +160,7 @@ impl Member {
             .add_service(keys(&self.shared.keyring))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
+            .add_service(self.copies.service())
             .add_service(LeaderServer::new(Peers { app: app.clone() }))
             .add_service(grpc::operator(app.clone()));
         let door = rest::Door {
@@ -220,7 +233,9 @@ impl Member {
         if self.raft.leader().borrow().leading.is_none() {
             return;
         }
-        let membership = self.raft.members().borrow().clone();
+        let mut membership = Membership::clone(&self.raft.members().borrow());
+        let differing = self.raft.differing().borrow().clone();
+        membership.members.retain(|id, _| !differing.contains(id));
         let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
         match part("the leadership to be taken over", DRAIN, self.raft.transfer_leader(heir)).await {
             Some(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
@@ -238,7 +253,8 @@ impl Member {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
-        drop((self.app, self.raft, self.attendance, self.history));
+        self.copies_sender.send_replace(None);
+        drop((self.app, self.raft, self.attendance, self.history, self.copies, self.copies_sender));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
             drop(part("the leader, dispatch or the history's feed", DRAIN, worker).await);
         }
@@ -252,6 +268,14 @@ async fn open_history(config: &Config) -> Result<history::Opened, NodeError> {
     let settings = history::Settings::new(config.data_dir.join("history"));
     let opened = task::blocking("open history", move || history::open(settings)).await;
     Ok(opened.map_err(|_| NodeError::Broken("opening the history"))??)
+}
+
+/// Long outputs go to the histories of a quorum.
+fn keep(copies: Copies) -> Keep {
+    Arc::new(move |id, bytes, cut| {
+        let copies = copies.clone();
+        Box::pin(async move { copies.keep(id, bytes, cut).await.map_err(KeepError::from) })
+    })
 }
 
 /// Consensus, and where its rows go.

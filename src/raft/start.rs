@@ -14,6 +14,7 @@ use super::snapshot::{Incoming, Keeper, Shelf, SnapshotRule};
 use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
+use super::unison::{Comparing, Quarantine};
 use super::{Consensus, Inner, Raft, Running, knobs, members};
 use crate::clock;
 use crate::task::{CancellationToken, blocking, spawn};
@@ -21,7 +22,7 @@ use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{InitializeError, RaftError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -81,13 +82,16 @@ impl<M: Machine> Raft<M> {
         let blank = store.is_blank();
 
         let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
-        let config = Arc::new(knobs::config(options.multiplier)?);
+        let quarantine = Quarantine::open(&data_dir)?;
+        let mut config = knobs::config(options.multiplier)?;
+        config.enable_elect = !quarantine.is_set();
+        let config = Arc::new(config);
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
         let fold = Fold::new(thread.clone(), shelf.clone(), incoming.clone());
         let clocks = PeerClocks::default();
         let network = Network::new(identity.server, stamp, options.addresses.clone(), clocks.clone());
-        let consensus = Consensus::new(id, config, network, store, fold).await;
+        let consensus = Consensus::new(id, config, network.clone(), store, fold).await;
         let consensus = consensus.map_err(|error| Error::Consensus(error.to_string()))?;
 
         let door = Arc::new(Door::new());
@@ -105,17 +109,15 @@ impl<M: Machine> Raft<M> {
             thread: thread.clone(),
             leadership: leadership.clone(),
         };
-        let running = Running {
-            proposer: spawn("raft proposer", proposer.run()),
-            others: vec![
-                spawn("raft keeper", keeper.run(requests)),
-                spawn("raft leadership", watcher),
-                spawn("raft members", group),
-                spawn("raft founding", founding.run()),
-            ],
-            state,
-            disk: disk_end,
-        };
+        let (differing_sender, differing) = watch::channel(BTreeSet::new());
+        let others = vec![
+            spawn("raft keeper", keeper.run(requests)),
+            spawn("raft leadership", watcher),
+            spawn("raft members", group),
+            spawn("raft founding", founding.run()),
+        ];
+        let proposer = spawn("raft proposer", proposer.run());
+        let running = Running { proposer, others, state, disk: disk_end };
         let raft = Raft {
             inner: Arc::new(Inner {
                 identity,
@@ -128,13 +130,34 @@ impl<M: Machine> Raft<M> {
                 leadership,
                 members,
                 clocks,
-                heard: Mutex::new(None),
+                contact: Mutex::default(),
+                quarantine,
+                differing,
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),
             }),
         };
+        raft.compare(network, differing_sender);
         raft.stand(blank, options.blank, options.multiplier).await?;
         Ok(raft)
+    }
+
+    /// Has the states of all members compared whenever this server leads.
+    fn compare(&self, network: Network, differing: watch::Sender<BTreeSet<NodeId>>) {
+        let inner = &self.inner;
+        let comparing = Comparing {
+            own: inner.identity.server,
+            consensus: inner.consensus.clone(),
+            thread: inner.thread.clone(),
+            network,
+            leadership: inner.leadership.clone(),
+            members: inner.members.clone(),
+            quarantine: inner.quarantine.clone(),
+            differing,
+        };
+        if let Some(running) = &mut *inner.running() {
+            running.others.push(spawn("raft unison", comparing.run()));
+        }
     }
 
     /// A lone server need not wait for the others' silence, and is up only when it has applied all that it had
@@ -161,7 +184,7 @@ impl<M: Machine> Raft<M> {
         // The metrics show a membership only after the core's first round: the core itself is asked.
         let alone = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
         let alone = consensus.with_raft_state(alone).await.map_err(|error| failed(error.to_string()))?;
-        if !alone {
+        if !alone || self.inner.quarantine.is_set() {
             return Ok(());
         }
         if !founds {

@@ -2,8 +2,8 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `calm`, `operators`, `leaving`,
-//! `nodes`, `growth`, `recovery`, `keyring`, `reload`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
+//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`.
 
 mod agents;
 mod calm;
@@ -17,6 +17,7 @@ mod leaving;
 mod nodes;
 mod operators;
 mod quorum;
+mod reads;
 mod recovery;
 mod reload;
 mod servers;

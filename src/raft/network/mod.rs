@@ -8,6 +8,7 @@
 //! - Fails: a peer that cannot be reached is tried again by consensus, at growing distances.
 
 mod append;
+mod compare;
 mod outgoing;
 mod service;
 
@@ -56,7 +57,8 @@ enum Line {
     Snapshot,
 }
 
-/// Makes the connections.
+/// Makes the connections. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Network {
     exchange: Arc<Exchange>,
 }

@@ -20,8 +20,9 @@ pub mod service {
     pub use crate::generated::consensus::v1::consensus_client::ConsensusClient;
     pub use crate::generated::consensus::v1::consensus_server::{Consensus, ConsensusServer};
     pub use crate::generated::consensus::v1::{
-        AppendReply, AppendRequest, Head, SnapshotName, SnapshotPart, SnapshotPlace, SnapshotReply,
-        TransferReply, TransferRequest, VoteReply, VoteRequest,
+        AppendReply, AppendRequest, DigestsReply, DigestsRequest, Head, QuarantineReply, QuarantineRequest,
+        SnapshotName, SnapshotPart, SnapshotPlace, SnapshotReply, TransferReply, TransferRequest, VoteReply,
+        VoteRequest,
     };
 }
 

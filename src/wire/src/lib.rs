@@ -5,9 +5,11 @@
 
 mod commands;
 pub mod consensus;
+pub mod copies;
 mod decisions;
 pub mod definition;
 pub mod delivery;
+pub mod digests;
 pub mod entry;
 mod error;
 pub mod formation;

@@ -6,7 +6,9 @@ mod executions;
 mod guard;
 mod jobs;
 mod operator;
+mod output;
 mod query;
+mod reading;
 mod waiting;
 
 pub use waiting::waiting_router;
@@ -47,8 +49,6 @@ pub fn router(door: Door) -> Router {
     let v1 = Router::new()
         .route("/", get(cluster::status))
         .route("/members", get(cluster::members))
-        .route("/leader", get(cluster::leader))
-        .route("/isleader", get(cluster::is_leader))
         .route("/pause", get(cluster::paused).post(cluster::pause))
         .route("/unpause", post(cluster::unpause))
         .route("/hold", post(cluster::hold))
@@ -62,12 +62,17 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/release", post(jobs::release))
         .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
+        .route("/jobs/{job}/executions/{execution}/output", get(output::output))
         .route("/jobs/{job}/skips", get(executions::skips))
         .route("/jobs/{job}/backfill", post(beyond::backfill).get(beyond::waiting).delete(beyond::call_off))
         .route("/default-zone", get(beyond::zone).put(beyond::set_zone))
         .merge(operator::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
+        .layer(from_fn_with_state(door.clone(), reading::truthful))
+        // These say nothing of the state.
+        .route("/leader", get(cluster::leader))
+        .route("/isleader", get(cluster::is_leader))
         .layer(from_fn_with_state(door.clone(), guard::whom))
         .layer(axum::middleware::from_fn(guard::same_origin));
     Router::new()
@@ -76,7 +81,12 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
         .route("/", get(guard::front).layer(from_fn_with_state(door.clone(), guard::whom)))
-        .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
+        .route(
+            "/v1/",
+            get(cluster::status)
+                .layer(from_fn_with_state(door.clone(), reading::truthful))
+                .layer(from_fn_with_state(door.clone(), guard::whom)),
+        )
         .nest("/v1", v1)
         .fallback(any(guard::not_found))
         .method_not_allowed_fallback(guard::not_found)

@@ -5,6 +5,7 @@
 mod any_between;
 mod any_of;
 mod consensus;
+mod copies;
 mod golden;
 mod gossip;
 mod hostile;
