@@ -2,11 +2,13 @@
 //!
 //! - [`cli`]: one file per command
 //! - [`node`]: the only room that knows all: builds in order, stops in reverse
-//! - [`api`]: how clients see it: Dkron's REST shapes
+//! - [`api`]: how clients see it: Dkron's REST shapes, the operators' service
+//! - [`client`]: typed clients of our own services
 //! - [`app`]: the use cases, one file per noun
 //! - [`formation`]: how this server comes to belong to a cluster
 //! - [`leader`]: the loop: wake, plan, propose, hand over
 //! - [`dispatch`]: one stream for each agent: orders out, reports in
+//! - [`copies`]: what servers give one another of their histories
 //! - [`agent`]: runs on this node what the servers decided, once
 //! - [`raft`]: what every server agrees on, in order, on a quorum's disks
 //! - [`gossip`]: which servers there are, and which of them live
@@ -28,6 +30,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod copies;
 pub mod dispatch;
 pub mod executor;
 pub mod formation;

@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod cluster;
 mod dispatch;
+mod faults;
 mod fuzz;
 mod node;
 mod processors;

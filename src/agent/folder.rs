@@ -13,11 +13,16 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Opens the folder, making it if need be.
     pub(super) fn open(data_dir: &Path) -> io::Result<Folder> {
-        let path = data_dir.join("agent");
+        let path = Folder::within(data_dir);
         DirBuilder::new().recursive(true).mode(0o700).create(path.join("outputs"))?;
         fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         File::open(data_dir)?.sync_all()?;
         Ok(Folder(path))
+    }
+
+    /// Where it is, or would be.
+    pub(super) fn within(data_dir: &Path) -> PathBuf {
+        data_dir.join("agent")
     }
 
     /// The path of a file in it.

@@ -18,6 +18,7 @@
 mod act;
 pub mod attend;
 mod calls;
+mod daemon;
 mod folder;
 pub mod frames;
 mod identity;
@@ -30,6 +31,7 @@ pub mod supervisor;
 #[cfg(test)]
 mod tests;
 
+pub use daemon::{Daemon, daemon};
 pub use link::Program;
 
 use crate::clock;
@@ -116,6 +118,8 @@ pub struct AgentHandle {
     pub outbox: mpsc::Receiver<FromAgent>,
     /// What it says of itself in its hello.
     pub registration: Registration,
+    /// Its tags, for whoever changes them while it runs.
+    pub tags: watch::Sender<Words>,
     /// The cluster that it belongs to; none before its first welcome.
     pub stamp: watch::Receiver<Option<Stamp>>,
     /// This start of it, told apart from any other.
@@ -163,10 +167,11 @@ struct Opened {
 fn open(data_dir: &std::path::Path, server: Option<NodeId>) -> Result<Opened, AgentError> {
     let failed = |what| move |source| AgentError::Folder { what, source };
     let folder = Folder::open(data_dir).map_err(failed("opening the data directory"))?;
-    let lock = folder.lock_file("lock").map_err(failed("opening the lock"))?;
+    let lock = folder.lock_file(daemon::LOCK).map_err(failed("opening the lock"))?;
     if !crate::lock::take(&lock).map_err(failed("locking the data directory"))? {
         return Err(AgentError::InUse);
     }
+    daemon::sign(&lock, server.is_some()).map_err(failed("signing the lock"))?;
     let lock = Arc::new(lock);
     let node = identity::node(&folder, server).map_err(failed("reading the node's id"))?;
     let life = identity::next_life(&folder, clock::wall()).map_err(failed("counting the agent's starts"))?;
@@ -204,6 +209,7 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
     let (inbox, inbox_receiver) = mpsc::channel(INBOX);
     let (outbox_sender, outbox) = mpsc::channel(OUTBOX);
     let (stamp_sender, stamp) = watch::channel(header.stamp);
+    let tags = watch::Sender::new(options.tags.clone());
     let stop = CancellationToken::new();
     let registration = Registration {
         node,
@@ -243,5 +249,5 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         while written.changed().await.is_ok() {}
         ended
     });
-    AgentHandle { inbox, outbox, registration, stamp, process, stop, task }
+    AgentHandle { inbox, outbox, registration, tags, stamp, process, stop, task }
 }

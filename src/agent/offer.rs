@@ -38,8 +38,15 @@ pub(super) struct Offer {
     scanned_at: u64,
     linger_until: Option<Instant>,
     again_at: Instant,
-    /// How many bytes of an execution's output have gone, without a gap, on this connection.
-    sent: BTreeMap<ExecutionId, u64>,
+    /// What of an execution's output has gone, without a gap, on this connection.
+    sent: BTreeMap<ExecutionId, Sent>,
+}
+
+/// A stretch of an output: from the first byte unless the connection is newer than that.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    from: u64,
+    to: u64,
 }
 
 impl Offer {
@@ -92,17 +99,23 @@ impl Offer {
 
     /// A piece of output as it comes: what to send if there is room, noted as sent.
     pub(super) fn stream(&mut self, id: ExecutionId, offset: u64, bytes: &[u8]) -> Option<FromAgent> {
-        let gone = self.sent.get(&id).copied().unwrap_or(0);
-        if !self.connected || offset != gone {
+        if !self.connected {
             return None;
         }
-        self.sent.insert(id, offset + bytes.len() as u64);
+        // A leader that is new sees the output go on; what came before it gets at the end.
+        let sent = self.sent.entry(id).or_insert(Sent { from: offset, to: offset });
+        if offset != sent.to {
+            return None;
+        }
+        sent.to = offset + bytes.len() as u64;
         Some(FromAgent::Output { id, offset, bytes: bytes.into() })
     }
 
     /// The piece could not be sent after all: from here on the kept output serves.
     pub(super) fn unsent(&mut self, id: ExecutionId, offset: u64) {
-        self.sent.insert(id, offset);
+        if let Some(sent) = self.sent.get_mut(&id) {
+            sent.to = offset;
+        }
     }
 
     /// Nothing more will be told of it.
@@ -159,8 +172,9 @@ impl Offer {
     /// How many bytes of output the report's execution kept, if they have not all gone.
     fn unsent_output(&self, id: ExecutionId, report: &Report) -> Option<u64> {
         let Event::Finished(outcome) = &report.event else { return None };
-        let gone = self.sent.get(&id).copied().unwrap_or(0);
-        let missing = outcome.output_bytes > outcome.tail.len() as u64 && gone < outcome.output_bytes;
+        let sent = self.sent.get(&id).copied().unwrap_or_default();
+        let partly = sent.from > 0 || sent.to < outcome.output_bytes;
+        let missing = outcome.output_bytes > outcome.tail.len() as u64 && partly;
         missing.then_some(outcome.output_bytes)
     }
 
@@ -176,7 +190,8 @@ impl Offer {
                 Vec::new()
             }
         };
-        let gone = self.sent.insert(id, total).unwrap_or(0);
+        let before = self.sent.insert(id, Sent { from: 0, to: total }).unwrap_or_default();
+        let gone = if before.from > 0 { 0 } else { before.to };
         let first = total.saturating_sub(kept.len() as u64);
         let skip = usize::try_from(gone.saturating_sub(first)).unwrap_or(usize::MAX).min(kept.len());
         let mut offset = first + skip as u64;

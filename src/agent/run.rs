@@ -103,15 +103,15 @@ impl Run {
 
     /// How long nothing but time can need us.
     fn nap(&self, now: Instant, ready_at: Option<Instant>) -> Duration {
-        let wall = clock::wall();
-        let wake = self.journal.wake_at().map(|at| (at - wall).nanos().max(0).cast_unsigned());
+        let agreed = clock::agreed();
+        let wake = self.journal.wake_at().map(|at| (at - agreed).nanos().max(0).cast_unsigned());
         let ready = ready_at.map(|at| at.saturating_duration_since(now));
         wake.map(Duration::from_nanos).into_iter().chain(ready).fold(NAP_MAX, Duration::min)
     }
 
     /// One step of the journal's rules.
     pub(super) fn step(&mut self, input: Input) {
-        let effects = self.journal.step(clock::wall(), input);
+        let effects = self.journal.step(clock::agreed(), input);
         for record in &effects.records {
             if let Record::Unstarted { id } = record {
                 tracing::info!(%id, "it was never started, the supervisor has not heard of it: it waits again");

@@ -4,6 +4,8 @@
 //! anything; every answer is made from plain values of `app` and `core`. Fails: with what the client sent,
 //! told by field, value and what is allowed.
 
+pub mod grpc;
+pub mod keyring;
 pub mod peers;
 pub mod rest;
 mod status;

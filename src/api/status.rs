@@ -1,9 +1,10 @@
-//! One table from the kinds of errors to HTTP status codes, and how an error is told.
+//! One table each from the kinds of errors to HTTP and gRPC status codes, and how an error is told.
 
 use crate::app::{Error, Kind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dkron_core::command::Refusal;
+use dkron_wire::operator::KIND;
 
 /// The status code of a kind of error. Where Dkron has one that clients depend on, it is that.
 fn code(kind: Kind) -> StatusCode {
@@ -19,6 +20,32 @@ fn code(kind: Kind) -> StatusCode {
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
     }
+}
+
+/// The gRPC code of a kind of error. The kind itself goes along as a metadatum: two kinds may have one code.
+fn grpc_code(kind: Kind) -> tonic::Code {
+    match kind {
+        Kind::Invalid => tonic::Code::InvalidArgument,
+        Kind::NotFound | Kind::ParentNotFound => tonic::Code::NotFound,
+        Kind::Changed => tonic::Code::Aborted,
+        Kind::Conflict => tonic::Code::FailedPrecondition,
+        Kind::TooLarge => tonic::Code::ResourceExhausted,
+        Kind::Paused | Kind::Unavailable => tonic::Code::Unavailable,
+        Kind::Unknown => tonic::Code::DeadlineExceeded,
+        Kind::Internal => tonic::Code::Internal,
+        Kind::Unauthenticated => tonic::Code::Unauthenticated,
+        Kind::Forbidden => tonic::Code::PermissionDenied,
+    }
+}
+
+/// An error as a gRPC status.
+pub(super) fn grpc_status(error: &Error) -> tonic::Status {
+    if error.kind() == Kind::Internal {
+        tracing::error!(%error, "a call failed");
+    }
+    let mut status = tonic::Status::new(grpc_code(error.kind()), error.to_string());
+    status.metadata_mut().insert(KIND, error.kind().number().into());
+    status
 }
 
 /// An answer that is not what was asked for: a status and a sentence.

@@ -10,7 +10,6 @@ use dkron_core::roster::{Roster, Sighting};
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::Time;
-use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +20,6 @@ const LEADER_SILENCE_MAX: Duration = Duration::from_secs(3);
 /// How a server is.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether it hears of a leader, or leads a quorum.
-    pub has_leader: bool,
     /// The last entry that it applied.
     pub applied: u64,
     /// How many jobs there are.
@@ -88,7 +85,9 @@ pub fn members(roster: &Roster, state: &State) -> Vec<Member> {
     let mut shown: BTreeMap<Arc<str>, Member> = BTreeMap::new();
     for member in servers.chain(others) {
         let lives = member.liveness == Liveness::Alive;
-        if lives || !shown.contains_key(&member.name) {
+        // Gossip knows sooner than the state: a server that lost its disk is not its own predecessor.
+        let known = shown.get(&member.name).map(|known| known.liveness);
+        if known.is_none() || (lives && known != Some(Liveness::Alive)) {
             shown.insert(member.name.clone(), member);
         }
     }
@@ -107,11 +106,6 @@ impl App {
     pub async fn leader(&self) -> Result<Option<Member>, Error> {
         let Some(leader) = self.led_by() else { return Ok(None) };
         Ok(self.members().await?.into_iter().find(|member| member.id == leader.id))
-    }
-
-    /// How well the servers are, as the leader sees it; none on a server that does not lead.
-    pub fn servers_health(&self) -> Option<Arc<voters::Health>> {
-        self.health.borrow().clone()
     }
 
     /// Whether this server leads, and a quorum follows it.
@@ -150,13 +144,46 @@ impl App {
         let view = self.view().await?;
         let state = &view.state;
         Ok(Health {
-            has_leader: self.led_by().is_some(),
             applied: state.applied(),
             jobs: state.job_count(),
             replanned: state.to_replan().count(),
             held_since: state.held_since(),
             digest: state.digest(),
         })
+    }
+
+    /// Why this server is not ready: it takes no writes, shows nothing, or not what is true now.
+    pub async fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if let Some(reason) = &*self.raft.quarantine().borrow() {
+            obstacles.push(reason.to_string());
+        }
+        if self.led_by().is_none() {
+            obstacles.push(format!("no leader is known, writes and ticks wait: {}", self.missing()));
+        } else if self.basis().is_stale() {
+            obstacles.push(self.behind());
+        }
+        if let Some(entries) = self.history_lag().await {
+            obstacles.push(format!(
+                "the history is {entries} entries behind: its disk takes no writes, or rows are pulled from a peer"
+            ));
+        }
+        obstacles
+    }
+
+    /// What an operator should know of others, as this server sees it when it leads.
+    pub fn remarks(&self) -> Vec<String> {
+        let roster = self.way.roster.borrow().clone();
+        let name =
+            |id: &NodeId| roster.server(*id).map_or_else(|| id.to_string(), |seen| seen.name.to_string());
+        let differing = self.raft.differing().borrow().clone();
+        let remark = |id: &NodeId| {
+            format!(
+                "server {} is in quarantine, its state differs from that of most: wipe it and let it rejoin",
+                name(id)
+            )
+        };
+        differing.iter().map(remark).collect()
     }
 }
 

@@ -138,9 +138,11 @@ impl From<JobError> for Error {
 impl From<raft::Error> for Error {
     fn from(error: raft::Error) -> Error {
         let kind = match &error {
-            raft::Error::NotLeader { .. } | raft::Error::Stopped | raft::Error::NoCluster => {
-                Kind::Unavailable
-            }
+            raft::Error::NotLeader { .. }
+            | raft::Error::Stopped
+            | raft::Error::NoCluster
+            | raft::Error::NoQuorum => Kind::Unavailable,
+            raft::Error::NoTransfer { .. } | raft::Error::Membership(_) => Kind::Conflict,
             raft::Error::Unknown => Kind::Unknown,
             raft::Error::TooLarge { .. } => Kind::TooLarge,
             _ => Kind::Internal,

@@ -2,7 +2,8 @@
 
 use super::jobs::unknown;
 use super::{App, Error, Kind};
-use crate::history::{History, Name, Page};
+use crate::clock;
+use crate::history::{Name, Output, Page};
 use crate::task;
 use dkron_core::execution::{Finished, Skipped, Verdict};
 use dkron_core::ids::{ExecutionId, OccurrenceRef};
@@ -10,10 +11,17 @@ use dkron_core::schedule::Zone;
 use dkron_core::state::State;
 use dkron_core::state::record::{Execution, Occurrence, Progress};
 use dkron_core::time::Time;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Finished executions of one job that a listing shows: more than is kept by default.
 const LISTED_MAX: usize = 1_000;
+
+/// How long a listing waits for outputs that only other servers have: then their tails are shown, marked as cut.
+const OUTPUTS_WAIT: Duration = Duration::from_secs(2);
+/// Outputs that are read or fetched at a time.
+const OUTPUTS_AT_ONCE: usize = 8;
 
 /// An execution as clients see it.
 #[derive(Clone, Debug)]
@@ -30,6 +38,8 @@ pub struct Run {
     pub verdict: Option<Verdict>,
     /// What it wrote, or the end of that.
     pub output: Vec<u8>,
+    /// How many bytes it wrote before these; they are lost, or were never kept.
+    pub cut: u64,
     /// The node's name.
     pub node: Arc<str>,
     /// When its occurrence was decided: Dkron's group.
@@ -59,12 +69,13 @@ impl App {
             runs.extend(self.running(&view.state, reference, found));
         }
         runs.reverse();
+        self.history_up_to(view.state.applied()).await;
         let history = self.history.clone();
-        let ended = blocking(move || {
-            let rows = history.list(uid, &Page::newest(LISTED_MAX)).rows;
-            rows.into_iter().map(|row| ended(&history, row)).collect::<Result<Vec<Run>, Error>>()
-        });
-        runs.extend(ended.await??);
+        let rows = blocking(move || history.list(uid, &Page::newest(LISTED_MAX)).rows).await?;
+        let ended = self.ended(rows).await?;
+        // One that ended since the state was looked at is in both.
+        runs.retain(|run| ended.iter().all(|ended| ended.id != run.id));
+        runs.extend(ended);
         Ok(Runs { runs, zone })
     }
 
@@ -80,11 +91,9 @@ impl App {
             }
         }
         let (history, uid) = (self.history.clone(), record.uid);
-        let found = blocking(move || {
-            let row = history.get(uid, wanted.name())?;
-            Some(ended(&history, row))
-        });
-        found.await?.ok_or_else(missing)?
+        self.history_up_to(view.state.applied()).await;
+        let found = blocking(move || history.get(uid, wanted.name())).await?.ok_or_else(missing)?;
+        self.ended(vec![found]).await?.pop().ok_or_else(missing)
     }
 
     /// What runs now, the oldest start first.
@@ -103,6 +112,7 @@ impl App {
         let view = self.view().await?;
         let (_, record) = view.state.job_named(job).ok_or_else(|| unknown(job))?;
         let (history, uid) = (self.history.clone(), record.uid);
+        self.history_up_to(view.state.applied()).await;
         blocking(move || history.skips(uid, &Page::newest(LISTED_MAX)).rows).await
     }
 
@@ -118,13 +128,15 @@ impl App {
                 return None;
             };
             let id = found.execution_id(name.ordinal, attempt);
+            let live = self.live.get(id).unwrap_or_default();
             Some(Run {
                 id,
                 job_name: state.job(found.job)?.name.clone(),
                 started_at: Some(at),
                 finished_at: None,
                 verdict: None,
-                output: self.live.get(id).map(|output| output.bytes).unwrap_or_default(),
+                output: live.bytes,
+                cut: live.offset,
                 node: state.node(node)?.registration.name.clone(),
                 decided_at: found.decided_at,
                 attempt,
@@ -139,25 +151,46 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         .map_err(|_| Error::new(Kind::Internal, "reading the history broke off"))
 }
 
-/// A finished execution with as much of its output as is kept.
-fn ended(history: &History, row: Finished) -> Result<Run, Error> {
+impl App {
+    /// Finished executions with as much of their outputs as is kept anywhere.
+    async fn ended(&self, rows: Vec<Finished>) -> Result<Vec<Run>, Error> {
+        let limit = clock::runtime() + OUTPUTS_WAIT;
+        let runs = stream::iter(rows).map(|row| async move {
+            let outcome = &row.outcome;
+            if outcome.output_bytes <= outcome.tail.len() as u64 {
+                return Ok(ended(row, None));
+            }
+            let found = match self.history.has_output(row.id) {
+                true => Some(self.copies.output(row.id).await),
+                false => tokio::time::timeout_at(limit, self.copies.output(row.id)).await.ok(),
+            };
+            let kept = found.transpose()?.flatten();
+            Ok(ended(row, kept))
+        });
+        runs.buffered(OUTPUTS_AT_ONCE).try_collect().await
+    }
+}
+
+/// A finished execution with its output, or the tail of it.
+fn ended(row: Finished, kept: Option<Output>) -> Run {
     let outcome = row.outcome;
-    let kept = if outcome.output_bytes > outcome.tail.len() as u64 { history.output(row.id)? } else { None };
     let mut output = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
+    let cut = outcome.output_bytes.saturating_sub(output.len() as u64);
     if output.is_empty() && !outcome.error.is_empty() {
         output = outcome.error.as_bytes().to_vec();
     }
-    Ok(Run {
+    Run {
         id: row.id,
         job_name: row.job_name,
         started_at: (outcome.started_at != Time::EPOCH).then_some(outcome.started_at),
         finished_at: Some(outcome.finished_at),
         verdict: Some(outcome.verdict),
         output,
+        cut,
         node: row.node,
         decided_at: row.decided_at,
         attempt: row.execution.attempt,
-    })
+    }
 }
 
 /// An execution's name as a client wrote it.

@@ -12,6 +12,11 @@ pub mod cluster;
 mod error;
 pub mod executions;
 pub mod jobs;
+pub mod keyring;
+mod operator;
+pub mod output;
+mod quorum;
+pub mod reads;
 pub mod restore;
 mod submit;
 pub mod waiting;
@@ -20,10 +25,12 @@ pub mod zones;
 pub use error::{Error, Kind};
 
 use crate::clock;
+use crate::copies::Copies;
 use crate::dispatch::Live;
 use crate::history::History;
 use crate::net::Channels;
 use crate::raft::{Raft, View};
+use crate::task::CancellationToken;
 use access::Keep;
 use dkron_core::apply::Ledger;
 use dkron_core::ids::RequestId;
@@ -32,7 +39,7 @@ use dkron_core::time::Time;
 use dkron_core::voters;
 use std::sync::Arc;
 use submit::Way;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What the use cases work with.
 pub struct Rooms {
@@ -42,6 +49,8 @@ pub struct Rooms {
     pub history: History,
     /// What runs writes.
     pub live: Live,
+    /// What the other histories have.
+    pub copies: Copies,
     /// The servers that are seen, and where they take calls.
     pub roster: watch::Receiver<Arc<Roster>>,
     /// How they are dialled.
@@ -50,6 +59,8 @@ pub struct Rooms {
     pub keep: Keep,
     /// How well they are, while this server leads.
     pub health: watch::Receiver<Option<Arc<voters::Health>>>,
+    /// Cancelled once this server has left its cluster: its node is to stop.
+    pub leave: CancellationToken,
 }
 
 /// The use cases. Cheap to clone.
@@ -58,21 +69,26 @@ pub struct App {
     raft: Raft<Ledger>,
     history: History,
     live: Live,
+    copies: Copies,
+    /// How many clients may follow outputs at a time.
+    followers: Arc<Semaphore>,
     way: Way,
     keep: Keep,
     health: watch::Receiver<Option<Arc<voters::Health>>>,
+    leave: CancellationToken,
 }
 
 impl App {
     /// The use cases over these rooms.
     pub fn new(rooms: Rooms) -> App {
-        let Rooms { raft, history, live, roster, channels, keep, health } = rooms;
-        App { raft, history, live, way: Way { roster, channels }, keep, health }
+        let Rooms { raft, history, live, copies, roster, channels, keep, health, leave } = rooms;
+        let followers = Arc::new(Semaphore::new(output::FOLLOWERS_MAX));
+        App { raft, history, live, copies, followers, way: Way { roster, channels }, keep, health, leave }
     }
 
     /// The state as of now. Who wrote before, through this server, finds the write in it.
     async fn view(&self) -> Result<View<Ledger>, Error> {
-        Ok(self.raft.view().await?)
+        Ok(reads::noted(self.raft.view().await?))
     }
 
     fn now(&self) -> Time {

@@ -3,7 +3,7 @@
 //! It is tried again while servers elect, always under the same request id, so that it acts once whatever was
 //! lost on the way. The caller gets its answer when this server, too, has applied it.
 
-use super::{App, Error, Kind, access, random};
+use super::{App, Error, Kind, access, random, reads};
 use crate::net::Channels;
 use crate::raft::{self, Committed, Priority, Server};
 use dkron_core::access::Principal;
@@ -17,6 +17,7 @@ use dkron_wire::submit::{self, Head, Outcome, Submitted};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tonic::transport::Channel;
 
 /// How long an intent is tried: several elections.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,7 +49,7 @@ impl App {
         request: RequestId,
         intent: Intent,
     ) -> Result<Reply, Error> {
-        let mut last = Error::new(Kind::Unavailable, "no server leads at the moment: try again soon");
+        let mut last = None;
         let tries = async {
             let mut leadership = self.raft.leader();
             loop {
@@ -57,25 +58,33 @@ impl App {
                     continue;
                 };
                 // From here on it may be in somebody's log.
-                let before = std::mem::replace(&mut last, raft::Error::Unknown.into());
+                let unknown: Error = raft::Error::Unknown.into();
+                let before = last.replace(unknown);
                 match self.try_once(&leader, priority, request, intent.clone()).await {
                     Ok(committed) => return Ok(committed),
                     Err(Failed::Finally(error)) => return Err(error),
-                    Err(Failed::Again(error)) if before.kind() == Kind::Unknown => drop(error),
-                    Err(Failed::Again(error)) => last = error,
+                    Err(Failed::Again(_)) if before.is_some_and(|before| before.kind() == Kind::Unknown) => {}
+                    Err(Failed::Again(error)) => last = Some(error),
                 }
                 changed(&mut leadership).await;
             }
         };
         let committed = match tokio::time::timeout(PATIENCE, tries).await {
             Ok(answered) => answered?,
-            Err(_) => return Err(last),
+            Err(_) => return Err(last.unwrap_or_else(|| self.leaderless())),
         };
         self.seen(committed.index).await?;
+        reads::note(committed.index);
         match committed.reply {
             Reply::Refused(refusal) => Err(refusal.into()),
             reply => Ok(reply),
         }
+    }
+
+    /// Nothing was proposed, because nobody could be asked.
+    fn leaderless(&self) -> Error {
+        let message = format!("no server leads at the moment: {}; try again soon", self.missing());
+        Error::new(Kind::Unavailable, message)
     }
 
     /// What another server passed on, to be done here or not at all.
@@ -120,12 +129,14 @@ impl App {
     }
 
     async fn pass_on(&self, leader: &Server, submitted: &Submitted) -> Result<SubmitReply, tonic::Status> {
-        let known = self.way.roster.borrow().server(leader.id).map(|server| server.calls.clone());
-        let address = known.unwrap_or_else(|| leader.peer.address.clone());
-        let channel = self.way.channels.get(&address);
-        let channel = channel.map_err(|error| tonic::Status::unavailable(error.to_string()))?;
+        let channel = self.line_to(leader).map_err(|error| tonic::Status::unavailable(error.to_string()))?;
         let mut client = LeaderClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Ok(client.submit(submit::to_wire(submitted)).await?.into_inner())
+    }
+
+    /// The connection to where a server takes calls now.
+    pub(super) fn line_to(&self, server: &Server) -> Result<Channel, Error> {
+        self.way.channel(server).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))
     }
 
     /// Completes an intent with this server's clock and zone data, and proposes it.
@@ -136,6 +147,7 @@ impl App {
         request: RequestId,
         intent: Intent,
     ) -> Result<Committed, Error> {
+        self.trusted()?;
         let view = self.view().await?;
         if self.raft.leader().borrow().leading.is_some() {
             access::admit(&view.state, by, self.now())?;
@@ -161,7 +173,7 @@ impl App {
     }
 
     /// What a message to another server of this cluster begins with.
-    fn head(&self, target: NodeId) -> Result<Head, Error> {
+    pub(super) fn head(&self, target: NodeId) -> Result<Head, Error> {
         let stamp = self.raft.identity().stamp.ok_or(raft::Error::NoCluster)?;
         Ok(Head { stamp, target })
     }
@@ -180,7 +192,8 @@ fn sorted(error: Error) -> Failed {
     }
 }
 
-async fn changed(leadership: &mut watch::Receiver<raft::Leadership>) {
+/// Waits for another leader, or for the next try's time.
+pub(super) async fn changed(leadership: &mut watch::Receiver<raft::Leadership>) {
     // An error means that consensus has ended; the pause then bounds the tries until patience ends.
     let news = async {
         if leadership.changed().await.is_err() {

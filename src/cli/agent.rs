@@ -2,9 +2,11 @@
 
 use super::Failure;
 use crate::config::{AgentFlags, Config, Problem, Surroundings, is_secret, nearest, pro_setting};
+use crate::node::NodeError;
 use anyhow::Context;
 use clap::CommandFactory;
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 /// The flags of the node's settings.
@@ -24,8 +26,21 @@ impl Agent {
             .thread_name("dkron")
             .build()
             .context("the asynchronous runtime does not start")?;
-        runtime.block_on(crate::node::run(config)).map_err(anyhow::Error::from)?;
-        Ok(ExitCode::SUCCESS)
+        let ended = runtime.block_on(crate::node::run(config));
+        drop(runtime);
+        match ended {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(NodeError::RoomAgain) => Err(start_again().into()),
+            Err(error) => Err(anyhow::Error::from(error).into()),
+        }
+    }
+}
+
+/// This program with the same words, in the place of this process: comes back only with an error.
+fn start_again() -> anyhow::Error {
+    match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(std::env::args_os().skip(1)).exec().into(),
+        Err(error) => error.into(),
     }
 }
 

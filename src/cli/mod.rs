@@ -6,11 +6,15 @@
 
 mod agent;
 mod bench;
+mod calls;
 mod check_ledger;
 mod completion;
 mod config;
 mod doctor;
 mod keygen;
+mod keyring;
+mod operator;
+mod recover;
 mod remote;
 mod schedule;
 mod supervise;
@@ -62,6 +66,14 @@ enum Command {
     /// Start a node: a server with `--server`, else an agent that only runs work
     #[command(args_override_self = true)]
     Agent(Box<agent::Agent>),
+    /// Have a node leave its cluster for good and stop
+    Leave(operator::Leave),
+    /// Show all nodes that are known
+    Members(operator::Members),
+    /// Show nodes, keep work from them, empty them
+    Node(operator::Node),
+    /// Show and change who votes and who leads
+    Raft(operator::Raft),
     /// Look at schedule expressions
     Schedule(schedule::Schedule),
     /// Compare what jobs wrote down with what their definitions promise
@@ -77,6 +89,10 @@ enum Command {
     /// Say what stands open on this node, why that matters, and how to close it
     #[command(args_override_self = true)]
     Doctor(Box<doctor::Doctor>),
+    /// Show and change the keys that encrypt gossip, on all servers
+    Keyring(keyring::Keyring),
+    /// Make one stopped server's disk the whole cluster, when a quorum is lost for good
+    Recover(recover::Recover),
     /// Print what a shell needs to complete this program's words
     Completion(completion::Completion),
     /// Measure what a node does, beside what the machine itself does
@@ -110,6 +126,10 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
     match line.command {
         None => print_help(),
         Some(Command::Agent(command)) => command.run(problems),
+        Some(Command::Leave(command)) => command.run(),
+        Some(Command::Members(command)) => command.run(),
+        Some(Command::Node(command)) => command.run(),
+        Some(Command::Raft(command)) => command.run(),
         Some(Command::Schedule(command)) => command.run(),
         Some(Command::CheckLedger(command)) => command.run(),
         Some(Command::Config(command)) => command.run(problems),
@@ -117,6 +137,8 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, Failure> {
         Some(Command::Tls(command)) => command.run(),
         Some(Command::Token(command)) => command.run(),
         Some(Command::Doctor(command)) => command.run(problems),
+        Some(Command::Keyring(command)) => command.run(),
+        Some(Command::Recover(command)) => command.run(),
         Some(Command::Completion(command)) => command.run(),
         Some(Command::Bench(command)) => command.run(),
         Some(Command::Version) => version::run(),

@@ -109,6 +109,8 @@ pub struct Config {
     pub dev: bool,
     /// Whether the executor that does nothing is there, for measuring.
     pub bench_executor: bool,
+    /// A file that says how wrong the clock is, for tests.
+    pub clock_offset_file: Option<PathBuf>,
     /// What is legal but hardly meant; to be logged at start.
     pub warnings: Vec<String>,
     /// The settings file that was read.

@@ -1,14 +1,14 @@
 //! What SIGHUP changes: the settings are read anew, those that can take effect at once do, and the others
 //! are named, because they wait for a restart.
 
-use super::{Config, ConfigErrors, Surroundings, resolve};
+use super::{Config, ConfigErrors, Join, Surroundings, resolve};
 
 /// Settings that were read again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reload {
     /// The settings in effect from now on: the new ones where that can be, the old ones elsewhere.
     pub config: Config,
-    /// Which of them have changed: of `log-level`, `tag` and those of notifications.
+    /// Which of them have changed: of `log-level`, `tag`, `join`, `retry-join` and those of notifications.
     pub changed: Vec<&'static str>,
     /// Which have changed in the file or the environment and need a restart; to be told.
     pub need_restart: Vec<&'static str>,
@@ -26,6 +26,7 @@ impl Config {
         let config = Config {
             log_level: new.log_level,
             tags: new.tags,
+            join: Join { once: new.join.once, retry: new.join.retry, ..self.join.clone() },
             notices: new.notices,
             warnings: new.warnings,
             file: new.file,

@@ -82,6 +82,9 @@ fn of_node(config: &Config, name: &str) -> Option<String> {
         "dev" => config.dev.to_string(),
         "ui" => config.ui.to_string(),
         "enable-bench-executor" => config.bench_executor.to_string(),
+        "clock-offset-file" => {
+            config.clock_offset_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
+        }
         "bind-addr" => config.bind.to_string(),
         "advertise-addr" => config.advertise.to_string(),
         "http-addr" => config.http.to_string(),

@@ -166,6 +166,13 @@ const NODE: &[Setting] = &[
     switch("devmode", "false", "").file_only(),
     switch("ui", "true", "Serve the web pages").unused(),
     switch("enable-bench-executor", "false", "Have the executor `bench`, which does nothing").hidden(),
+    text(
+        "clock-offset-file",
+        "FILE",
+        "",
+        "For tests: how wrong the clock is, in milliseconds, read again and again",
+    )
+    .hidden(),
 ];
 
 const ADDRESSES: &[Setting] = &[
@@ -191,8 +198,9 @@ const CLUSTER: &[Setting] = &[
         "How many servers form the first cluster; 1 forms at once, 0 waits for one to join",
     ),
     switch("bootstrap", "false", "").file_only(),
-    list("join", "ADDRESS", "A node to join; nobody there is no error"),
-    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'"),
+    list("join", "ADDRESS", "A node to join; nobody there is no error").live(),
+    list("retry-join", "ADDRESS", "A node to join, asked until it answers: an address or 'provider=...'")
+        .live(),
     text("retry-max", "N", "0", "How often --retry-join tries; 0 is for ever"),
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
@@ -201,7 +209,11 @@ const CLUSTER: &[Setting] = &[
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never"),
     text("min-quorum", "N", "3", "How many voters stay at least when failed servers lose their votes"),
-    switch("leave-on-terminate", "false", "Give up the vote when stopped by SIGINT or SIGTERM").unused(),
+    switch(
+        "leave-on-terminate",
+        "false",
+        "Leave for good when stopped by SIGTERM: a server gives up its vote",
+    ),
 ];
 
 const SECURITY: &[Setting] = &[

@@ -4,6 +4,7 @@ use dkron_core::ids::ExecutionId;
 use dkron_core::limits::OUTPUT_BYTES_MAX;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// Bytes of live output that one server keeps in all; beyond it the outputs that began first lose theirs.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -18,6 +19,8 @@ struct Outputs {
     /// In the order in which they began.
     order: VecDeque<ExecutionId>,
     bytes: usize,
+    /// Those who wait for more of one.
+    readers: BTreeMap<ExecutionId, Arc<Notify>>,
 }
 
 /// The end of an execution's output so far.
@@ -46,6 +49,26 @@ impl Live {
         {
             outputs.remove(oldest);
         }
+        outputs.wake(id);
+    }
+
+    /// At most `limit` bytes from `offset` on, and where they stand: later than asked for if what lies between is
+    /// gone. None if there is nothing there.
+    pub fn piece(&self, id: ExecutionId, offset: u64, limit: usize) -> Option<(u64, Vec<u8>)> {
+        let outputs = self.lock();
+        let output = outputs.outputs.get(&id)?;
+        let start = offset.max(output.offset);
+        let known = usize::try_from(start - output.offset).ok()?;
+        let fresh = output.bytes.get(known..).filter(|fresh| !fresh.is_empty())?;
+        Some((start, fresh[..fresh.len().min(limit)].to_vec()))
+    }
+
+    /// Is told of every further piece of an output, and of its end. Nobody waits for who reads.
+    pub fn news(&self, id: ExecutionId) -> Arc<Notify> {
+        let mut outputs = self.lock();
+        // Those whom nobody reads any more.
+        outputs.readers.retain(|_, news| Arc::strong_count(news) > 1);
+        outputs.readers.entry(id).or_default().clone()
     }
 
     /// What an execution has written so far.
@@ -57,6 +80,7 @@ impl Live {
     pub(super) fn take(&self, id: ExecutionId) -> Option<LiveOutput> {
         let mut outputs = self.lock();
         outputs.order.retain(|other| *other != id);
+        outputs.wake(id);
         outputs.remove(id)
     }
 
@@ -66,6 +90,12 @@ impl Live {
 }
 
 impl Outputs {
+    fn wake(&self, id: ExecutionId) {
+        if let Some(news) = self.readers.get(&id) {
+            news.notify_waiters();
+        }
+    }
+
     fn remove(&mut self, id: ExecutionId) -> Option<LiveOutput> {
         let output = self.outputs.remove(&id)?;
         self.bytes -= output.bytes.len();
@@ -128,6 +158,36 @@ mod tests {
         live.add(ExecutionId(1), 0, b"hello ");
         live.add(ExecutionId(1), 6, b"world");
         assert_eq!(live.get(ExecutionId(1)), Some(LiveOutput { bytes: b"hello world".to_vec(), offset: 0 }));
+    }
+
+    #[test]
+    fn a_reader_gets_pieces_of_a_bounded_size_and_sees_what_is_gone() {
+        let live = Live::default();
+        assert_eq!(live.piece(ExecutionId(1), 0, 4), None);
+        live.add(ExecutionId(1), 9, b"hello");
+        assert_eq!(live.piece(ExecutionId(1), 0, 4), Some((9, b"hell".to_vec())));
+        assert_eq!(live.piece(ExecutionId(1), 13, 4), Some((13, b"o".to_vec())));
+        assert_eq!(live.piece(ExecutionId(1), 14, 4), None);
+        assert_eq!(live.piece(ExecutionId(1), 99, 4), None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_hears_of_more_and_of_the_end() {
+        let live = Live::default();
+        let news = live.news(ExecutionId(1));
+        for end in [false, true] {
+            let mut told = std::pin::pin!(news.notified());
+            told.as_mut().enable();
+            if end {
+                drop(live.take(ExecutionId(1)))
+            } else {
+                live.add(ExecutionId(1), 0, b"x")
+            }
+            told.await;
+        }
+        drop(news);
+        drop(live.news(ExecutionId(2)));
+        assert_eq!(live.lock().readers.len(), 1, "who reads no more is forgotten");
     }
 
     #[test]

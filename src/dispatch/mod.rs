@@ -23,7 +23,7 @@ mod reports;
 mod service;
 mod streams;
 
-pub use keep::{Keep, KeepError, keep_in};
+pub use keep::{Keep, KeepError};
 pub use live::{Live, LiveOutput};
 pub use service::Attendance;
 

@@ -10,9 +10,13 @@ use dkron_core::delivery::Told;
 use dkron_core::execution::Outcome;
 use dkron_core::ids::ExecutionId;
 use dkron_core::limits::OUTPUT_TAIL_BYTES;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 /// Reports of one agent that are proposed as one command; an entry holds several.
 pub(super) const REPORTS_MAX: usize = 500;
+
+/// Outputs on their way to the histories at a time.
+const KEEPS: usize = 16;
 
 /// Why reports are not settled: they are to be told again.
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +36,14 @@ pub(super) async fn commit(
 ) -> Result<Vec<ExecutionId>, Unsettled> {
     let mut reports: Vec<Report> = told.iter().map(|told| told.report.clone()).collect();
     let subjects = subjects(rooms, &reports).await?;
+    let mut outputs = Vec::new();
     for ((told, report), subject) in told.iter().zip(&mut reports).zip(subjects) {
         if let Event::Finished(outcome) = &mut report.event {
-            keep_output(rooms, processors, (told.id, outcome), subject).await?;
+            outputs.extend(long_output(rooms, processors, (told.id, outcome), subject).await);
         }
     }
+    let kept = stream::iter(outputs).map(|(id, bytes, cut)| (rooms.keep)(id, bytes, cut));
+    kept.buffer_unordered(KEEPS).try_collect::<()>().await.map_err(Unsettled::Output)?;
     let command = Command { request: None, action: Action::Report(reports) };
     let answer = rooms.raft.propose(Priority::Report, command).await?;
     tracing::debug!(reports = told.len(), ?answer, "reports committed");
@@ -58,14 +65,14 @@ async fn subjects(rooms: &Rooms, reports: &[Report]) -> Result<Vec<Option<Subjec
     rooms.raft.look(look).await
 }
 
-/// Output beyond the tail is durable before the outcome that speaks of it is in the log; where processors put
-/// another in its place, the outcome speaks of that one, which it holds itself.
-async fn keep_output(
+/// Output beyond the tail, which is to be durable before the outcome that speaks of it is in the log; where
+/// processors put another in its place, the outcome speaks of that one, which it holds itself.
+async fn long_output(
     rooms: &Rooms,
     processors: &Processors,
     (id, outcome): (ExecutionId, &mut Outcome),
     subject: Option<Subject>,
-) -> Result<(), Unsettled> {
+) -> Option<(ExecutionId, Vec<u8>, bool)> {
     let output = rooms.live.take(id);
     if let Some(subject) = subject {
         let long = outcome.output_bytes > OUTPUT_TAIL_BYTES as u64;
@@ -76,13 +83,10 @@ async fn keep_output(
         });
         if let Some(text) = processors.run(subject, outcome.clone(), whole).await {
             processor::replace(outcome, &text);
-            return Ok(());
+            return None;
         }
     }
-    let Some(output) = output else { return Ok(()) };
-    if outcome.output_bytes <= OUTPUT_TAIL_BYTES as u64 {
-        return Ok(());
-    }
+    let output = output.filter(|_| outcome.output_bytes > OUTPUT_TAIL_BYTES as u64)?;
     let cut = output.offset > 0 || output.end() < outcome.output_bytes;
-    (rooms.keep)(id, output.bytes, cut).await.map_err(Unsettled::Output)
+    Some((id, output.bytes, cut))
 }

@@ -9,6 +9,7 @@ use crate::net::Peer;
 use crate::task;
 use dkron_core::delivery::{FromAgent, ToAgent};
 use dkron_core::ids::{NodeSlot, Stamp};
+use dkron_core::jump::Verdict;
 use dkron_core::node::Registration;
 use dkron_wire::delivery::{self, service};
 use futures::stream::{BoxStream, StreamExt};
@@ -136,7 +137,16 @@ impl service::Agents for Attendance {
         spoken.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
         let outgoing = self.welcome(incoming, hello);
         let outgoing = outgoing.inspect_err(|status| self.refusals.note(Some(node), &name, status))?;
-        let said = |said: Answer| said.map(|said| delivery::to_agent_to_wire(&said));
+        // Read as late as can be: an agent goes by it, so a clock that is in doubt is not told.
+        let raft = self.rooms.raft.clone();
+        let said = move |said: Answer| {
+            said.map(|said| {
+                let tells = matches!(said, ToAgent::Launch(_) | ToAgent::Leading { .. });
+                let reading = tells.then(|| raft.time()).filter(|reading| reading.verdict == Verdict::Steady);
+                let clock = reading.map(|reading| reading.time.nanos());
+                service::ToAgent { clock, ..delivery::to_agent_to_wire(&said) }
+            })
+        };
         Ok(Response::new(ReceiverStream::new(outgoing).map(said).boxed()))
     }
 }

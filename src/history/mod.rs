@@ -26,6 +26,7 @@ mod disk;
 mod error;
 mod head;
 mod keeper;
+mod lost;
 mod open;
 mod outputs;
 mod query;
@@ -75,6 +76,7 @@ pub fn open(settings: Settings) -> Result<Opened> {
     let store = opened.store;
     let stopping = Arc::new(AtomicBool::new(false));
     let (synced_in, synced) = watch::channel(opened.applied);
+    let (visible_in, visible) = watch::channel(opened.applied);
     let (queue, messages) = mpsc::channel(store.settings.queue.max(1));
     let (outputs, output_messages) = mpsc::channel(OUTPUT_QUEUE);
     let (ticks, ticked) = std::sync::mpsc::sync_channel(1);
@@ -85,6 +87,7 @@ pub fn open(settings: Settings) -> Result<Opened> {
         applied: opened.applied,
         taken: opened.applied,
         synced: synced_in,
+        visible: visible_in,
         stopping: Arc::clone(&stopping),
         keeper: ticks,
         batch: writer::Batch::default(),
@@ -99,7 +102,7 @@ pub fn open(settings: Settings) -> Result<Opened> {
         ],
         stopping,
     };
-    let history = History { store, outputs, synced: synced.clone() };
+    let history = History { store, outputs, synced: synced.clone(), visible };
     Ok(Opened { history, appender: Appender { queue, synced }, threads })
 }
 
@@ -184,6 +187,7 @@ pub struct History {
     store: Arc<Store>,
     outputs: mpsc::Sender<OutputMessage>,
     synced: watch::Receiver<u64>,
+    visible: watch::Receiver<u64>,
 }
 
 impl std::fmt::Debug for History {
@@ -237,11 +241,29 @@ impl History {
         self.synced.clone()
     }
 
-    /// From the entry after this one on, no row was lost to damage. 0 if none was at all.
+    /// The log index up to which every row can be read; it may be ahead of what is durable where entries had no
+    /// rows.
+    pub fn visible(&self) -> watch::Receiver<u64> {
+        self.visible.clone()
+    }
+
+    /// From the entry after this one on, no row was lost, to damage or because nobody had it any more. 0 if none was
+    /// at all.
     pub fn certain_after(&self) -> u64 {
         let view = self.store.catalogue.view();
         let trailers = view.iter().filter_map(|segment| segment.trailer());
-        trailers.map(|trailer| trailer.lost_up_to).max().unwrap_or(0)
+        let damaged = trailers.map(|trailer| trailer.lost_up_to).max().unwrap_or(0);
+        damaged.max(self.store.lost.load(Ordering::Relaxed))
+    }
+
+    /// Notes for good that rows of the entries up to this one are lost, since nobody had them.
+    pub fn lose(&self, up_to: u64) -> Result<()> {
+        lost::note(&self.store, up_to)
+    }
+
+    /// Whether an output of this execution is here.
+    pub fn has_output(&self, id: ExecutionId) -> bool {
+        self.store.outputs.length(id) > 0
     }
 
     /// Stores an output; durable once this returns. A second one of the same id takes the first one's place.

@@ -54,6 +54,7 @@ pub(super) fn open(settings: Settings) -> Result<Opened> {
         appended: AtomicU64::new(0),
         published: AtomicU64::new(0),
         durable: AtomicU64::new(0),
+        lost: AtomicU64::new(super::lost::read(&folder)?),
         now: AtomicI64::new(0),
         suspects: Mutex::new(BTreeSet::new()),
     };

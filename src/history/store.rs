@@ -28,6 +28,8 @@ pub(super) struct Store {
     pub(super) published: AtomicU64,
     /// The position up to which all is durable; the heads may not all know it yet.
     pub(super) durable: AtomicU64,
+    /// Of the entries up to this one rows are lost that nobody had.
+    pub(super) lost: AtomicU64,
     /// The time of the last tick.
     pub(super) now: AtomicI64,
     /// First positions of the segments in which a reader met damage.

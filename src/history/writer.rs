@@ -45,6 +45,8 @@ pub(super) struct Writer {
     /// The durable index.
     pub(super) applied: u64,
     pub(super) synced: watch::Sender<u64>,
+    /// The index up to which all rows can be read.
+    pub(super) visible: watch::Sender<u64>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) keeper: SyncSender<()>,
     /// The index of the last entry taken in.
@@ -74,6 +76,9 @@ impl Writer {
             let idle = self.taken.saturating_sub(self.applied);
             if idle > 0 && (eager || !self.batch.entries.is_empty() || idle >= IDLE_ENTRIES) {
                 self.commit();
+            }
+            if self.batch.entries.is_empty() {
+                self.visible.send_replace(self.taken);
             }
             if self.taken == self.applied {
                 for answer in waiting.drain(..) {

@@ -3,14 +3,17 @@
 //! A change that fails is planned anew from what is true then; nothing is remembered but since when each server
 //! is well or silent, for one leadership.
 
-use crate::clock::steady;
-use crate::raft::{Error, Raft};
+use crate::clock::{guarded, steady};
+use crate::raft::{Error, Priority, Raft};
 use crate::task::CancellationToken;
 use dkron_core::apply::Ledger;
+use dkron_core::command::{Action, Command, Errand};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::node::Liveness;
 use dkron_core::roster::Roster;
-use dkron_core::voters::{self, Change, Health, Membership, Proposal, Settings, Situation, Watch};
+use dkron_core::voters::{
+    self, Change, Health, Membership, Proposal, Settings, Situation, Watch, Wish, Wished,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,11 +78,22 @@ impl Members {
     async fn look(&self, watch: &mut Watch, membership: &Membership) -> Result<Option<Proposal>, Error> {
         let stamp = self.raft.identity().stamp.ok_or(Error::NoCluster)?;
         let roster = self.roster.borrow().clone();
-        let agents = self.agents(membership).await?;
-        let situation = self.situation(stamp, &roster, membership, &agents);
+        let known = self.known(membership).await?;
+        let mut wishes = known.wishes.iter().map(|(id, wished)| (*id, wished.wish)).collect();
+        let scene = Scene { stamp, roster: &roster, membership, agents: &known.agents };
+        let over = self.over(&scene, &wishes, &known.wishes);
+        for errand in &over {
+            wishes.remove(&errand.server);
+            self.forget(*errand).await;
+        }
+        let situation = self.situation(&scene, &wishes);
         let now = steady();
         watch.look(&situation, now);
-        let health = Health::of(&situation, watch, now);
+        let mut health = Health::of(&situation, watch, now);
+        let ahead = self.raft.clock_offsets();
+        for server in &mut health.servers {
+            server.clock_ahead = ahead.get(&server.peer.id).copied();
+        }
         self.health.send_if_modified(|shown| {
             let changed = shown.as_deref() != Some(&health);
             *shown = Some(Arc::new(health));
@@ -88,37 +102,51 @@ impl Members {
         Ok(voters::plan(&situation, watch, now))
     }
 
-    fn situation<'a>(
-        &'a self,
-        stamp: Stamp,
-        roster: &'a Roster,
-        membership: &'a Membership,
-        agents: &'a BTreeSet<NodeId>,
-    ) -> Situation<'a> {
+    fn situation<'a>(&'a self, scene: &Scene<'a>, wishes: &'a BTreeMap<NodeId, Wish>) -> Situation<'a> {
         static NOBODY: BTreeSet<NodeId> = BTreeSet::new();
-        static NOTHING: BTreeMap<NodeId, voters::Wish> = BTreeMap::new();
         Situation {
-            stamp,
+            stamp: scene.stamp,
             region: &self.region,
             format: 1,
-            roster,
-            membership,
-            wishes: &NOTHING,
-            agents,
+            roster: scene.roster,
+            membership: scene.membership,
+            wishes,
+            agents: scene.agents,
             gone: &NOBODY,
             settings: &self.settings,
         }
     }
 
-    /// The members that run as agents now.
-    async fn agents(&self, membership: &Membership) -> Result<BTreeSet<NodeId>, Error> {
+    /// The wishes that are over.
+    fn over(
+        &self,
+        scene: &Scene<'_>,
+        wishes: &BTreeMap<NodeId, Wish>,
+        wished: &BTreeMap<NodeId, Wished>,
+    ) -> Vec<Errand> {
+        let (situation, clock) = (self.situation(scene, wishes), guarded().time);
+        let over = wished.iter().filter(|(id, wished)| voters::is_done(&situation, **id, **wished, clock));
+        over.map(|(id, wished)| Errand { server: *id, wish: wished.wish, process: wished.process }).collect()
+    }
+
+    async fn forget(&self, errand: Errand) {
+        let command = Command { request: None, action: Action::Forget(errand) };
+        match self.raft.propose(Priority::Write, command).await {
+            Ok(_) => tracing::info!(server = %errand.server, wish = %errand.wish, "a wish is over"),
+            Err(error) => tracing::debug!(%error, "a wish is not forgotten yet"),
+        }
+    }
+
+    /// What the state knows: the members that run as agents now, and what operators wish.
+    async fn known(&self, membership: &Membership) -> Result<Known, Error> {
         let ids: Vec<NodeId> = membership.members.keys().copied().collect();
         let look = move |ledger: &mut Ledger, _: &_| {
             let is_agent = |id: &NodeId| {
                 let node = ledger.state.node_slot(*id).and_then(|slot| ledger.state.node(slot));
                 node.is_some_and(|node| !node.registration.server && node.liveness == Liveness::Alive)
             };
-            ids.into_iter().filter(is_agent).collect()
+            let agents = ids.into_iter().filter(is_agent).collect();
+            Known { agents, wishes: ledger.state.wishes().collect() }
         };
         self.raft.look(look).await
     }
@@ -137,4 +165,18 @@ impl Members {
             }
         }
     }
+}
+
+/// What a situation is made of, but for the wishes.
+struct Scene<'a> {
+    stamp: Stamp,
+    roster: &'a Roster,
+    membership: &'a Membership,
+    agents: &'a BTreeSet<NodeId>,
+}
+
+/// What the state knows.
+struct Known {
+    agents: BTreeSet<NodeId>,
+    wishes: BTreeMap<NodeId, Wished>,
 }

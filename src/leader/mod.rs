@@ -7,8 +7,10 @@
 //! - Fails: an error of consensus ends the leadership, not the loop; the next one begins with an empty memory
 //!   and finds everything undone in the state.
 
+mod clocks;
 mod members;
 
+pub use clocks::watch_clocks;
 pub use members::Members;
 
 use crate::clock;
@@ -63,6 +65,7 @@ impl Leader {
             };
             tracing::info!(term, "leading");
             let ended = self.lead(term, &mut leadership, &stop).await;
+            clock::correct(None);
             tracing::info!(term, reason = %ended, "leading no more");
         }
     }
@@ -79,7 +82,7 @@ impl Leader {
         let mut advanced = self.raft.advanced();
         let mut news = News::default();
         loop {
-            let reading = clock::guarded();
+            let reading = self.raft.time();
             let now = reading.time;
             let deciding = reading.verdict == Verdict::Steady && answers.len() < PROPOSALS_MAX;
             let planned = self.turn(planner, std::mem::take(&mut news), now, deciding).await;
@@ -181,11 +184,15 @@ enum Ended {
     Failed(Error),
 }
 
-/// How long until the next plan. The wall clock is looked at once a second at least, to see it jump.
+/// How long until the next plan. The wall clock is looked at once a second at least, to see it jump, and more often
+/// while nothing may be decided, to see the end of that.
 fn until(wake_at: Option<Time>, now: Time, deciding: bool) -> Duration {
     let second = Span::from_seconds(1);
     let pause = wake_at.map_or(second, |at| (at - now).min(second));
     // While nothing may be decided, what is due already must not keep the loop spinning.
-    let least = if deciding { Span::ZERO } else { Span::from_millis(10) };
-    Duration::from_nanos(pause.max(least).nanos().max(0).unsigned_abs())
+    let pause = match deciding {
+        true => pause,
+        false => pause.max(Span::from_millis(10)).min(Span::from_millis(50)),
+    };
+    Duration::from_nanos(pause.nanos().max(0).unsigned_abs())
 }

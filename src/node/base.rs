@@ -1,9 +1,12 @@
 //! What a server has from its first moment on: its doors, its gossip, its way into a cluster.
 
 use super::gate::gate;
-use super::{DRAIN, NodeError};
+use super::stop::part;
+use super::{DRAIN, NodeError, fence};
+use crate::api::keyring::Keys;
 use crate::api::rest;
 use crate::app::access::Keep;
+use crate::app::keyring::Keyring;
 use crate::app::waiting::Waiting;
 use crate::config::{Config, HostPort, JoinEntry};
 use crate::formation::{self, Entry, Formation};
@@ -21,6 +24,7 @@ use dkron_core::roster::{Announcement, Roster};
 use dkron_core::schedule;
 use dkron_wire::entry::ENTRY_FORMAT;
 use dkron_wire::formation::service::FormationServer;
+use dkron_wire::keyring::service::KeyringServer;
 use futures::future::select_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,6 +58,8 @@ pub(super) struct Shared {
     pub(super) gossip: Gossip,
     /// How other nodes are dialled.
     pub(super) dialer: Dialer,
+    /// The keys that encrypt it.
+    pub(super) keyring: Keyring,
     /// The servers that agents are to attend.
     pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
 }
@@ -66,6 +72,8 @@ pub(super) struct Base {
     calls: watch::Sender<Router>,
     api: watch::Sender<Router>,
     secured: bool,
+    tokens: Keep,
+    seeds: watch::Sender<Arc<[String]>>,
     servers: Vec<JoinHandle<()>>,
     watchers: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -97,7 +105,8 @@ impl Base {
         let dialer = Dialer::new(between.clone());
         let ground = raft::open(&config.data_dir, None).await?;
         let stop = CancellationToken::new();
-        let gossip = gossip::start(gossip_options(config, &ground)?).await?;
+        let (seeds, known_seeds) = watch::channel(seeds(config)?);
+        let gossip = gossip::start(gossip_options(config, &ground, known_seeds)?).await?;
         gossip.settled().await?;
         if between.is_some() && gossip.key_ids().is_empty() {
             return Err(NodeError::OpenGossip);
@@ -105,12 +114,16 @@ impl Base {
         let roster = gossip.roster();
         let (formation, acting, entries) = start_formation(config, &ground, roster.clone(), &dialer);
 
-        let guarded = between.is_some() || Keep::new(config.data_dir.clone()).is_closed();
+        let keyring = Keyring::new(gossip.clone(), dialer.clone());
+        let tokens = Keep::new(config.data_dir.clone());
+        let guarded = between.is_some() || tokens.is_closed();
         let secured = between.is_some();
-        let (calls, calls_now) = watch::channel(gate(formation_routes(&formation), secured));
+        let waiting_routes = Routes::from(formation_routes(&formation)).add_service(keys(&keyring));
+        let (calls, calls_now) =
+            watch::channel(gate(waiting_routes.into_axum_router(), secured, tokens.clone()));
         let waiting = Waiting::new(formation.status(), roster.clone());
         let (api, api_now) = watch::channel(rest::waiting_router(waiting, guarded));
-        let hello = Routes::from(gate(formation_routes(&formation), secured));
+        let hello = Routes::from(gate(formation_routes(&formation), secured, tokens.clone()));
         let nodes = || Door::nodes(between.clone());
         let servers = vec![
             task::spawn(
@@ -141,9 +154,11 @@ impl Base {
         let mut watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
         watchers
             .push(task::spawn("certificates", trust::follow(between, api_trust, CancellationToken::new())));
-        let shared = Shared { roster, addresses, formation, gossip, dialer, servers: known };
+        let shared = Shared { roster, addresses, formation, gossip, dialer, keyring, servers: known };
         let forming = Forming { acting, entries, config_founder: founder(config) };
-        Ok((Base { shared, calls_at, http, calls, api, secured, servers, watchers, stop }, forming, ground))
+        let base =
+            Base { shared, calls_at, http, calls, api, secured, tokens, seeds, servers, watchers, stop };
+        Ok((base, forming, ground))
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -152,8 +167,20 @@ impl Base {
 
     /// Opens what a member offers.
     pub(super) fn open(&self, doors: Doors) {
-        drop(self.calls.send_replace(gate(doors.calls, self.secured)));
+        drop(self.calls.send_replace(gate(doors.calls, self.secured, self.tokens.clone())));
         drop(self.api.send_replace(doors.api));
+    }
+
+    /// Takes over settings that have changed.
+    pub(super) async fn take_over(&self, config: &Config) {
+        match seeds(config) {
+            Ok(seeds) => publish(&self.seeds, seeds),
+            Err(error) => tracing::error!(%error, "the addresses to join stay as they were"),
+        }
+        let tags = config.node_tags();
+        if let Err(error) = self.shared.gossip.announce(move |own| own.tags = tags).await {
+            tracing::error!(%error, "the tags in gossip stay as they were");
+        }
     }
 
     pub(super) fn tell_addresses(&self, config: &Config) {
@@ -173,6 +200,7 @@ impl Base {
             _ = select_all(self.servers.iter_mut()) => NodeError::Broken("a server of calls or of the API"),
             _ = select_all(self.watchers.iter_mut()) => NodeError::Broken("gossip"),
             error = forming.ended() => error,
+            error = fence::doubled(&self.shared.gossip) => error,
         }
     }
 
@@ -180,9 +208,7 @@ impl Base {
     pub(super) async fn close_doors(&mut self) {
         self.stop.cancel();
         for server in self.servers.drain(..).filter(|server| !server.is_finished()) {
-            if tokio::time::timeout(DRAIN, server).await.is_err() {
-                tracing::warn!("connections were still open and are cut");
-            }
+            drop(part("calls that are still open", DRAIN, server).await);
         }
         // What is behind the doors holds rooms, which are to end.
         drop(self.calls.send_replace(Router::new()));
@@ -191,14 +217,15 @@ impl Base {
 
     /// Says farewell to the other servers.
     pub(super) async fn leave(&self) {
-        if let Ok(Err(error)) = tokio::time::timeout(DRAIN, self.shared.gossip.leave()).await {
+        let left = part("the farewell to the other servers", DRAIN, self.shared.gossip.leave()).await;
+        if let Some(Err(error)) = left {
             tracing::warn!(%error, "the other servers could not be told that this one goes");
         }
     }
 
     pub(super) async fn stop(self) {
         self.watchers.iter().for_each(JoinHandle::abort);
-        self.shared.gossip.stop().await;
+        part("the end of gossip", DRAIN, self.shared.gossip.stop()).await;
     }
 }
 
@@ -289,6 +316,11 @@ fn formation_routes(formation: &Formation) -> Router {
     Routes::new(FormationServer::new(formation.clone())).into_axum_router()
 }
 
+/// What changes the keys of gossip.
+pub(super) fn keys(keyring: &Keyring) -> KeyringServer<Keys> {
+    KeyringServer::new(Keys { keyring: keyring.clone() })
+}
+
 fn start_formation(
     config: &Config,
     ground: &Ground,
@@ -331,7 +363,11 @@ fn fresh() -> u128 {
     }
 }
 
-fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, NodeError> {
+fn gossip_options(
+    config: &Config,
+    ground: &Ground,
+    seeds: watch::Receiver<Arc<[String]>>,
+) -> Result<gossip::Options, NodeError> {
     let keys =
         config.gossip.keys.iter().map(|key| gossip::Key::new(key.bytes())).collect::<Result<_, _>>()?;
     Ok(gossip::Options {
@@ -346,7 +382,7 @@ fn gossip_options(config: &Config, ground: &Ground) -> Result<gossip::Options, N
             crate::config::Profile::Local => gossip::Profile::Local,
         },
         reap: config.gossip.reconnect_timeout,
-        seeds: watch::channel(seeds(config)?).1,
+        seeds,
         cancel: CancellationToken::new(),
     })
 }

@@ -3,6 +3,7 @@
 //! With TLS on, every connection has shown a certificate of the cluster's authority; here its role is held against
 //! the call. What is not in the table is refused, so that a new call is nobody's until somebody says whose.
 
+use crate::app::access::Keep;
 use crate::net::Peer;
 use crate::net::trust::{Refusals, Role};
 use axum::Router;
@@ -14,28 +15,60 @@ use tonic::Status;
 
 const SERVERS: &[Role] = &[Role::Server];
 const NODES: &[Role] = &[Role::Server, Role::Agent];
+const OPERATORS: &[Role] = &[Role::Server, Role::Operator];
+
+/// Why an operator's call is refused in clear.
+const CLOSED: &str = "the API of this cluster asks for tokens, and without TLS between nodes this port cannot know who \
+     calls: use the REST API with a token, or start the servers with --tls-ca-file, --tls-cert-file, --tls-key-file";
 
 /// Each call and who may make it.
 const CALLS: &[(&str, &[Role])] = &[
     ("/dkron.agent.v1.Agents/Attend", NODES),
     ("/dkron.consensus.v1.Consensus/Append", SERVERS),
+    ("/dkron.consensus.v1.Consensus/Digests", SERVERS),
     ("/dkron.consensus.v1.Consensus/Heartbeat", SERVERS),
     ("/dkron.consensus.v1.Consensus/PreVote", SERVERS),
+    ("/dkron.consensus.v1.Consensus/Quarantine", SERVERS),
     ("/dkron.consensus.v1.Consensus/Snapshot", SERVERS),
     ("/dkron.consensus.v1.Consensus/SnapshotOffset", SERVERS),
     ("/dkron.consensus.v1.Consensus/TransferLeader", SERVERS),
     ("/dkron.consensus.v1.Consensus/Vote", SERVERS),
+    ("/dkron.keyring.v1.Keyring/Everywhere", OPERATORS),
+    ("/dkron.keyring.v1.Keyring/Here", SERVERS),
+    ("/dkron.operator.v1.Operator/ChangePeer", OPERATORS),
+    ("/dkron.operator.v1.Operator/Health", OPERATORS),
+    ("/dkron.operator.v1.Operator/Leave", OPERATORS),
+    ("/dkron.operator.v1.Operator/Members", OPERATORS),
+    ("/dkron.operator.v1.Operator/Nodes", OPERATORS),
+    ("/dkron.operator.v1.Operator/Peers", OPERATORS),
+    ("/dkron.operator.v1.Operator/SetWork", OPERATORS),
+    ("/dkron.operator.v1.Operator/Transfer", OPERATORS),
+    ("/dkron.server.v1.Copies/Output", SERVERS),
+    ("/dkron.server.v1.Copies/Put", SERVERS),
+    ("/dkron.server.v1.Copies/Rows", SERVERS),
     ("/dkron.server.v1.Formation/Abort", SERVERS),
     ("/dkron.server.v1.Formation/Hello", SERVERS),
     ("/dkron.server.v1.Formation/Promise", SERVERS),
     ("/dkron.server.v1.Formation/Servers", NODES),
+    ("/dkron.server.v1.Leader/Confirm", SERVERS),
+    ("/dkron.server.v1.Leader/Follow", SERVERS),
+    ("/dkron.server.v1.Leader/Operate", SERVERS),
     ("/dkron.server.v1.Leader/Submit", SERVERS),
 ];
 
-/// Puts the table before calls, if nodes show certificates.
-pub(super) fn gate(calls: Router, secured: bool) -> Router {
+/// Puts the table before calls, if nodes show certificates. If they show none, nobody knows who calls: then operators'
+/// calls are refused as soon as the API asks for tokens.
+pub(super) fn gate(calls: Router, secured: bool, tokens: Keep) -> Router {
     if !secured {
-        return calls;
+        return calls.layer(from_fn(move |request: Request, next: Next| {
+            let closed = is_of_operators(request.uri().path()) && tokens.is_closed();
+            async move {
+                match closed {
+                    true => Status::permission_denied(CLOSED).into_http::<axum::body::Body>().into_response(),
+                    false => next.run(request).await,
+                }
+            }
+        }));
     }
     let refusals = Arc::new(Refusals::default());
     calls.layer(from_fn(move |request: Request, next: Next| {
@@ -47,6 +80,11 @@ pub(super) fn gate(calls: Router, secured: bool) -> Router {
             }
         }
     }))
+}
+
+/// Whether a person makes this call and no node.
+fn is_of_operators(call: &str) -> bool {
+    CALLS.iter().any(|(known, roles)| *known == call && *roles == OPERATORS)
 }
 
 fn refuse(refusals: &Refusals, peer: &str, reason: String) -> Response {

@@ -1,45 +1,54 @@
 //! What a server has once it belongs to a cluster: the log, the history, the leader's loop, dispatch, its agent,
 //! the use cases.
 
-use super::base::{Beginning, Doors, Shared};
-use super::feed::feed;
+use super::base::{Beginning, Doors, Shared, keys};
+use super::feed::Feed;
+use super::stop::part;
 use super::work::{keep_agent, start_agent};
 use super::{DRAIN, NodeError, open};
 use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
-use crate::api::rest;
-use crate::app::access::Keep;
+use crate::api::{grpc, rest};
+use crate::app::access;
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
-use crate::dispatch::{self, Attendance, Dispatch, Live};
+use crate::copies::Copies;
+use crate::dispatch::{self, Attendance, Dispatch, Keep, KeepError, Live};
 use crate::formation::Formation;
 use crate::history::{self, History};
-use crate::leader::{Leader, Members};
+use crate::leader::{Leader, Members, watch_clocks};
 use crate::net::Channels;
 use crate::raft::{self, Blank, Ground, Machine, Raft, SnapshotRule};
 use crate::task::{self, CancellationToken};
 use dkron_core::apply::Ledger;
 use dkron_core::execution::HistoryRow;
+use dkron_core::ids::Stamp;
+use dkron_core::job::Words;
 use dkron_core::time::Span;
-use dkron_core::voters::{self, Health};
+use dkron_core::voters::{self, Membership};
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
 use futures::future::select_all;
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 /// Entries whose rows may wait for the history. At the bound apply waits.
 const HISTORY_QUEUE: usize = 256;
+/// How long a server that is stopped waits for the others to take its vote.
+const RESIGN: Duration = Duration::from_secs(10);
 /// Orders that may wait for dispatch, which never waits itself.
 const ORDER_QUEUE: usize = 4_096;
 /// New streams that may wait for the leader's next turn.
 const CONTACT_QUEUE: usize = 256;
+/// How long consensus may take to end: what is in flight without a quorum, and a disk that is slow.
+const CONSENSUS_END: Duration = Duration::from_secs(10);
 
 /// The rooms of a member, joined.
 pub(super) struct Member {
@@ -47,10 +56,15 @@ pub(super) struct Member {
     raft: Raft<Ledger>,
     history: History,
     history_threads: history::Threads,
-    live: Live,
-    health: watch::Receiver<Option<Arc<Health>>>,
+    app: App,
+    copies: Copies,
+    /// Held so that the feed can pull; ends when it is dropped.
+    copies_sender: watch::Sender<Option<Copies>>,
+    /// Cancelled once an operator has had this server leave.
+    leave: CancellationToken,
     attendance: Attendance,
     agent: JoinHandle<Result<(), AgentError>>,
+    tags: watch::Sender<Words>,
     workers: Vec<JoinHandle<()>>,
     founded: JoinHandle<()>,
     tokens: JoinHandle<()>,
@@ -66,17 +80,20 @@ impl Member {
         ground: Ground,
         beginning: Beginning,
     ) -> Result<Member, NodeError> {
-        let settings = history::Settings::new(config.data_dir.join("history"));
-        let opened = task::blocking("open history", move || history::open(settings)).await;
-        let opened = opened.map_err(|_| NodeError::Broken("opening the history"))??;
+        let opened = open_history(config).await?;
         let (rows_sender, rows) = mpsc::channel(HISTORY_QUEUE);
         let stop_workers = CancellationToken::new();
-        let mut workers = vec![task::spawn("history-feed", feed(opened.appender, rows))];
+        let (copies_sender, copies) = watch::channel(None);
+        let history = opened.history;
+        let feed = Feed { appender: opened.appender, history: history.clone(), turns: rows, copies };
+        let mut workers = vec![task::spawn("history-feed", feed.run())];
 
         let founds = matches!(beginning.blank, Blank::Found(_));
-        let options = raft_options(config, shared, beginning, (rows_sender, opened.history.synced()));
+        let options = raft_options(config, shared, beginning, (rows_sender, history.synced()));
         let raft = Raft::start(ground, options).await?;
         announce(shared, &raft, founds).await?;
+        let copies = Copies::new(raft.clone(), history.clone(), shared.roster.clone(), shared.dialer.clone());
+        copies_sender.send_replace(Some(copies.clone()));
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
         let tokens = watch_tokens(config, shared, raft.clone());
 
@@ -87,7 +104,7 @@ impl Member {
         let attendance = Attendance::new(dispatch::Rooms {
             raft: raft.clone(),
             live: live.clone(),
-            keep: dispatch::keep_in(opened.history.clone()),
+            keep: keep(copies.clone()),
             contacts: contacts_sender,
             servers: shared.servers.clone(),
             stop: stop_streams.clone(),
@@ -104,20 +121,37 @@ impl Member {
         };
         workers.push(task::spawn("members", members.run(stop_workers.clone())));
         workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
+        workers.push(task::spawn("clocks", watch_clocks(raft.clone(), stop_workers.clone())));
         workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let servers = Servers::Known(shared.servers.clone());
+        let tags = agent.tags.clone();
         let keeping = keep_agent(agent, shared.dialer.clone(), servers, stop_agent.clone());
         let agent = task::spawn("agent-stream", keeping);
+        let leave = CancellationToken::new();
+        let app = App::new(app::Rooms {
+            raft: raft.clone(),
+            history: history.clone(),
+            live,
+            copies: copies.clone(),
+            roster: shared.roster.clone(),
+            channels: Channels::new(shared.dialer.clone()),
+            keep: access::Keep::new(config.data_dir.clone()),
+            health: health_shown,
+            leave: leave.clone(),
+        });
         Ok(Member {
             shared: shared.clone(),
             raft,
-            history: opened.history,
+            history,
             history_threads: opened.threads,
-            live,
-            health: health_shown,
+            app,
+            copies,
+            copies_sender,
+            leave,
             attendance,
             agent,
+            tags,
             workers,
             founded,
             tokens,
@@ -129,19 +163,14 @@ impl Member {
 
     /// What it offers to other nodes and to clients.
     pub(super) fn doors(&self, config: &Config) -> Doors {
-        let app = App::new(app::Rooms {
-            raft: self.raft.clone(),
-            history: self.history.clone(),
-            live: self.live.clone(),
-            roster: self.shared.roster.clone(),
-            channels: Channels::new(self.shared.dialer.clone()),
-            keep: Keep::new(config.data_dir.clone()),
-            health: self.health.clone(),
-        });
+        let app = self.app.clone();
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
+            .add_service(keys(&self.shared.keyring))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
-            .add_service(LeaderServer::new(Peers { app: app.clone() }));
+            .add_service(self.copies.service())
+            .add_service(LeaderServer::new(Peers { app: app.clone() }))
+            .add_service(grpc::operator(app.clone()));
         let door = rest::Door {
             app,
             node: config.node_name.as_str().into(),
@@ -149,6 +178,21 @@ impl Member {
             ui: config.ui,
         };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
+    }
+
+    /// Its cluster.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.raft.identity().stamp
+    }
+
+    /// Takes over settings that have changed: the agent registers anew if its tags have.
+    pub(super) fn take_over(&self, config: &Config) {
+        let tags = config.node_tags();
+        self.tags.send_if_modified(|shown| {
+            let changed = *shown != tags;
+            *shown = tags;
+            changed
+        });
     }
 
     /// Completes when a part of the member has ended by itself.
@@ -164,11 +208,26 @@ impl Member {
         }
     }
 
+    /// Cancelled when an operator has had this server leave its cluster.
+    pub(super) fn leave(&self) -> CancellationToken {
+        self.leave.clone()
+    }
+
+    /// Gives up the vote and the membership. What the others do not allow, or not in time, is not waited for:
+    /// whoever stops this process does not wait either.
+    pub(super) async fn resign(&self) {
+        match tokio::time::timeout(RESIGN, self.app.resign()).await {
+            Ok(Ok(())) => tracing::info!("this server is no member of its cluster any more"),
+            Ok(Err(error)) => tracing::warn!(%error, "this server stops and keeps its vote"),
+            Err(_) => tracing::warn!("this server stops before its vote is taken: the others take it"),
+        }
+    }
+
     /// The agent and the leader's loop: nothing more is decided or begun here.
     pub(super) async fn stop_work(&mut self) {
         self.stop_agent.cancel();
-        if !self.agent.is_finished() && tokio::time::timeout(DRAIN, &mut self.agent).await.is_err() {
-            tracing::warn!("the agent took too long and is cut");
+        if !self.agent.is_finished() {
+            drop(part("the agent's farewell", DRAIN, &mut self.agent).await);
         }
         self.hand_over().await;
         self.stop_streams.cancel();
@@ -183,42 +242,55 @@ impl Member {
         if self.raft.leader().borrow().leading.is_none() {
             return;
         }
-        let (membership, own) = (self.raft.members().borrow().clone(), self.raft.identity().server);
-        let heirs = membership.members.iter().filter(|(id, member)| **id != own && member.voter);
-        let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
-        let Some((_, _, heir)) = heirs.min() else { return };
-        match tokio::time::timeout(DRAIN, self.raft.transfer_leader(heir)).await {
-            Ok(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
-            Ok(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
-            Err(_) => tracing::warn!("the leadership could not be handed over in time"),
+        let mut membership = Membership::clone(&self.raft.members().borrow());
+        let differing = self.raft.differing().borrow().clone();
+        membership.members.retain(|id, _| !differing.contains(id));
+        let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
+        match part("the leadership to be taken over", DRAIN, self.raft.transfer_leader(heir)).await {
+            Some(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
+            Some(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
+            None => {}
         }
     }
 
     /// Consensus, and what hangs on it.
     pub(super) async fn stop(self) {
         drop(self.shared);
-        if let Err(error) = self.raft.shutdown().await {
+        let ended =
+            part("consensus to end and the log to be closed", CONSENSUS_END, self.raft.shutdown()).await;
+        if let Some(Err(error)) = ended {
             tracing::warn!(error = &error as &dyn std::error::Error, "consensus did not stop cleanly");
         }
         // The history ends when nobody holds it any more.
-        drop((self.raft, self.attendance, self.history));
+        self.copies_sender.send_replace(None);
+        drop((self.app, self.raft, self.attendance, self.history, self.copies, self.copies_sender));
         for worker in self.workers.into_iter().filter(|worker| !worker.is_finished()) {
-            if tokio::time::timeout(DRAIN, worker).await.is_err() {
-                tracing::warn!("a task took too long and is cut");
-            }
+            drop(part("the leader, dispatch or the history's feed", DRAIN, worker).await);
         }
         let threads = self.history_threads;
         let joined = task::blocking("close history", move || threads.join());
-        if tokio::time::timeout(DRAIN, joined).await.is_err() {
-            tracing::warn!("the history took too long to close");
-        }
+        drop(part("the history to be closed", DRAIN, joined).await);
     }
 }
 
 /// Tells what is open, and notes on the disk when tokens are asked for.
 fn watch_tokens(config: &Config, shared: &Shared, raft: Raft<Ledger>) -> JoinHandle<()> {
     let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
-    task::spawn("tokens", exposure.watch(raft, Keep::new(config.data_dir.clone())))
+    task::spawn("tokens", exposure.watch(raft, access::Keep::new(config.data_dir.clone())))
+}
+
+async fn open_history(config: &Config) -> Result<history::Opened, NodeError> {
+    let settings = history::Settings::new(config.data_dir.join("history"));
+    let opened = task::blocking("open history", move || history::open(settings)).await;
+    Ok(opened.map_err(|_| NodeError::Broken("opening the history"))??)
+}
+
+/// Long outputs go to the histories of a quorum.
+fn keep(copies: Copies) -> Keep {
+    Arc::new(move |id, bytes, cut| {
+        let copies = copies.clone();
+        Box::pin(async move { copies.keep(id, bytes, cut).await.map_err(KeepError::from) })
+    })
 }
 
 /// Consensus, and where its rows go.

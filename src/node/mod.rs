@@ -5,28 +5,36 @@
 //! - Never: does the work of a room.
 //! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
 //!
-//! Reading order: `base` (what every server has from its first moment on), `gate` (which node may call what), `member` (what it has once it belongs
-//! to a cluster), `work` (its agent), `feed`.
+//! Reading order: `base` (what every server has from its first moment on), `gate` (which node may call what), `member`
+//! (what it has once it belongs to a cluster), `work` (its agent), `feed`, `fence` (what it must not outlive), `open`
+//! (what is not closed), `reload` and `stop` (what people ask of it), `recover` (what they do without it).
 
 mod base;
 mod feed;
+mod fence;
 mod gate;
 mod join;
 mod member;
 mod open;
+pub mod recover;
+mod reload;
+mod room;
+mod stop;
 mod work;
 
 use crate::agent::AgentError;
 use crate::config::Config;
-use crate::{gossip, history, net, raft, telemetry};
-use base::Base;
-use dkron_core::ids::ClusterId;
+use crate::{clock, gossip, history, net, raft, telemetry};
+use base::{Base, Forming};
+use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::roster::Roster;
 use member::Member;
+use raft::Ground;
+use reload::Settings;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use stop::{Asked, Signals};
 
 /// How long open connections, and tasks, may take to end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -75,6 +83,23 @@ pub enum NodeError {
          the data directory aside and start this server anew"
     )]
     DeadCluster(ClusterId),
+    /// The cluster was recovered from another server's disk.
+    #[error(
+        "the cluster was recovered from another server's disk: server {name} at {address} is of its incarnation {}, \
+         the data here are of {own}, and nothing that is decided by them counts. Remove raft, snapshots and history \
+         from the data directory and start this server again: it joins under a new id",
+        incarnation.0
+    )]
+    LeftBehind {
+        /// Whose the data here are.
+        own: Stamp,
+        /// What the cluster's incarnation is now.
+        incarnation: Incarnation,
+        /// Who says so.
+        name: Arc<str>,
+        /// Where it is.
+        address: Arc<str>,
+    },
     /// The system refuses something.
     #[error("{what}")]
     System {
@@ -83,6 +108,12 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
+    /// A part of the node broke off while the disk was full.
+    #[error("the disk is full")]
+    DiskFull(#[source] Box<NodeError>),
+    /// The node stopped because its disk was full, and now there is room: it is to be started again.
+    #[error("the disk was full and has room again")]
+    RoomAgain,
     /// A part of the node broke off.
     #[error("{0} broke off")]
     Broken(&'static str),
@@ -93,79 +124,140 @@ pub enum NodeError {
 /// # Errors
 /// [`NodeError`] with the reason for which it did not start or stopped.
 pub async fn run(config: Config) -> Result<(), NodeError> {
-    telemetry::start(config.log_level);
+    let logging = telemetry::start(config.log_level);
+    if let Some(file) = &config.clock_offset_file {
+        tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
+        clock::be_wrong_by(file.clone());
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let mut signals = Signals::new()?;
-    match config.server {
-        true => run_server(&config, &mut signals).await,
-        false => work::run_alone(&config, &mut signals).await,
+    let (is_server, data_dir) = (config.server, config.data_dir.clone());
+    let settings = Settings::new(config, logging);
+    let ended = match is_server {
+        true => run_server(settings, &mut signals).await,
+        false => work::run_alone(settings, &mut signals).await,
+    };
+    match ended {
+        Err(error) => room::wait(&data_dir, error, &mut signals).await,
+        Ok(()) => Ok(()),
     }
 }
 
-async fn run_server(config: &Config, signals: &mut Signals) -> Result<(), NodeError> {
-    let (mut base, mut forming, ground) = Base::start(config).await?;
-    let entering = async {
-        let (ground, entry) = forming.entry(ground).await?;
-        Member::start(config, &base.shared(), ground, entry).await
-    };
-    let roster = base.shared().roster;
-    let given_up = join::given_up(&config.join, roster, |roster: &Arc<Roster>| roster.alive().count() > 1);
-    let entered = tokio::select! {
-        name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(None) }
-        error = given_up => Err(error),
-        member = entering => member.map(Some),
-    };
-    let ended = match entered {
+async fn run_server(mut settings: Settings, signals: &mut Signals) -> Result<(), NodeError> {
+    let (mut base, mut forming, ground) = Base::start(&settings.now()).await?;
+    let entered = enter(&base, &mut forming, ground, (&mut settings, signals)).await;
+    let (member, ended) = match entered {
         Ok(Some(mut member)) => {
-            base.open(member.doors(config));
-            base.tell_addresses(config);
-            let ended = tokio::select! {
-                name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
-                error = base.broken(&mut forming) => Err(error),
-                error = member.broken() => Err(error),
-            };
-            member.stop_work().await;
-            base.close_doors().await;
-            base.leave().await;
-            drop(forming);
-            member.stop().await;
-            ended
+            let ended = work(&mut base, &mut forming, &mut member, (&mut settings, signals)).await;
+            (Some(member), ended)
         }
-        Ok(None) => {
-            base.close_doors().await;
-            base.leave().await;
-            Ok(())
-        }
-        Err(error) => {
-            base.close_doors().await;
-            Err(error)
-        }
+        Ok(None) => (None, Ok(())),
+        Err(error) => (None, Err(error)),
     };
-    base.stop().await;
+    if ended.is_err() {
+        tracing::info!("stopping, since this server cannot go on");
+    }
+    signals.outwait(wind_down(base, forming, member)).await;
     ended
 }
 
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+/// Waits for a cluster and becomes a member of it; nothing if the node is asked to stop before that.
+async fn enter(
+    base: &Base,
+    forming: &mut Forming,
+    ground: Ground,
+    (settings, signals): (&mut Settings, &mut Signals),
+) -> Result<Option<Member>, NodeError> {
+    let (started, shared) = (settings.now(), base.shared());
+    let roster = shared.roster.clone();
+    let own = ground.identity().stamp;
+    let mut entering = Box::pin(async {
+        let (ground, entry) = forming.entry(ground).await?;
+        Member::start(&started, &shared, ground, entry).await
+    });
+    let mut given_up = Box::pin(join::given_up(&started.join, roster.clone(), |roster: &Arc<Roster>| {
+        roster.alive().count() > 1
+    }));
+    let mut fenced = Box::pin(fence::left_behind(roster, own));
+    let mut is_changed = false;
+    let member = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop(name) => {
+                    tracing::info!(signal = name, "stopping");
+                    return Ok(None);
+                }
+                Asked::Reload => if settings.reload().await {
+                    is_changed = true;
+                    base.take_over(&settings.now()).await;
+                }
+            },
+            error = &mut given_up => return Err(error),
+            error = &mut fenced => return Err(error),
+            member = &mut entering => break member?,
+        }
+    };
+    if is_changed {
+        member.take_over(&settings.now());
+    }
+    Ok(Some(member))
 }
 
-impl Signals {
-    fn new() -> Result<Signals, NodeError> {
-        let handle =
-            |kind| signal(kind).map_err(|source| NodeError::System { what: "cannot hear signals", source });
-        Ok(Signals {
-            interrupt: handle(SignalKind::interrupt())?,
-            terminate: handle(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+/// A member at work, until it is asked to stop or cannot go on.
+async fn work(
+    base: &mut Base,
+    forming: &mut Forming,
+    member: &mut Member,
+    (settings, signals): (&mut Settings, &mut Signals),
+) -> Result<(), NodeError> {
+    base.open(member.doors(&settings.now()));
+    base.tell_addresses(&settings.now());
+    let mut fenced = Box::pin(fence::left_behind(base.shared().roster, member.stamp()));
+    let leave = member.leave();
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            () = leave.cancelled() => return Ok(()),
+            error = base.broken(forming) => return Err(room::named(&settings.now().data_dir, error)),
+            error = member.broken() => return Err(room::named(&settings.now().data_dir, error)),
+            error = &mut fenced => return Err(error),
+        };
+        match asked {
+            Asked::Stop(name) => {
+                tracing::info!(signal = name, "stopping");
+                if name == stop::TERMINATE && settings.now().membership.leave_on_terminate {
+                    signals.outwait(member.resign()).await;
+                }
+                return Ok(());
+            }
+            Asked::Reload => {
+                if settings.reload().await {
+                    let config = settings.now();
+                    base.take_over(&config).await;
+                    member.take_over(&config);
+                    base.open(member.doors(&config));
+                }
+            }
         }
     }
+}
+
+/// Everything in reverse.
+async fn wind_down(mut base: Base, forming: Forming, member: Option<Member>) {
+    let member = match member {
+        Some(mut member) => {
+            member.stop_work().await;
+            Some(member)
+        }
+        None => None,
+    };
+    base.close_doors().await;
+    base.leave().await;
+    drop(forming);
+    if let Some(member) = member {
+        member.stop().await;
+    }
+    base.stop().await;
 }

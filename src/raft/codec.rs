@@ -50,12 +50,12 @@ pub(crate) fn entry_to_wire(entry: &Entry) -> wire::LogEntry {
     wire::LogEntry { id: log_id_to_wire(entry.log_id), payload }
 }
 
-/// The entry in these bytes, if it is of this cluster and incarnation.
+/// The entry in these bytes, if it is of this cluster, in this incarnation or an earlier one.
 pub(crate) fn decode_entry(own: Stamp, bytes: bytes::Bytes) -> Result<Entry, WireError> {
     entry_from_wire(own, wire::decode_log_entry(bytes)?)
 }
 
-/// The entry, if it is of this cluster and incarnation.
+/// The entry, if it is of this cluster, in this incarnation or an earlier one.
 pub(crate) fn entry_from_wire(own: Stamp, entry: wire::LogEntry) -> Result<Entry, WireError> {
     let payload = match entry.payload {
         wire::Payload::Blank => EntryPayload::Blank,
@@ -167,11 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_another_incarnation_is_refused() {
+    fn an_entry_of_a_later_incarnation_is_refused_and_one_of_an_earlier_is_not() {
         let batch = Batch { time: Time::EPOCH, commands: Vec::new() };
-        let bytes = entry::encode_batch(stamp(1), &batch).into();
+        let bytes = entry::encode_batch(stamp(2), &batch).into();
         let entry = entry(EntryPayload::Normal(Payload { batch: Arc::new(batch), bytes }));
-        let error = decode_entry(stamp(2), encode_entry(&entry).into()).map(|entry| entry.log_id);
-        assert!(matches!(error, Err(WireError::ForeignIncarnation { .. })), "{error:?}");
+        let read =
+            |own| decode_entry(stamp(own), encode_entry(&entry).into()).map(|entry| entry.log_id.index);
+        assert!(matches!(read(1), Err(WireError::ForeignIncarnation { .. })), "{:?}", read(1));
+        assert_eq!((read(2), read(3)), (Ok(17), Ok(17)));
     }
 }

@@ -4,7 +4,7 @@
 //! promises must be on the disk by then.
 
 use super::error::Error;
-use super::log::disk::{Disk, DiskEnd, Force};
+use super::log::disk::{Disk, DiskEnd, Force, Pen};
 use super::log::identity::{Identity, refuse_dkron};
 use super::log::keys::Slot;
 use super::log::promise;
@@ -54,7 +54,7 @@ pub(super) async fn open_with(
         None => {
             let server = server.map_or_else(|| random(disk.path()).map(NodeId), Ok)?;
             let identity = Identity { server, stamp: None };
-            write(&disk, vec![(Slot::Identity, identity.encode())], "writing the identity").await?;
+            write(&disk.pen(), vec![(Slot::Identity, identity.encode())], "writing the identity").await?;
             identity
         }
     };
@@ -80,7 +80,7 @@ impl Ground {
     /// The way to change these, also while consensus runs; asked for once.
     pub fn promises(&self) -> Promises {
         let forsworn = Arc::new(Mutex::new(self.forsworn.clone()));
-        Promises { disk: self.disk.clone(), forsworn }
+        Promises { pen: self.disk.pen(), forsworn }
     }
 
     /// Whether its log is empty and it never voted: then it has no part in anything that is decided.
@@ -109,7 +109,7 @@ impl Ground {
         }
         let identity = Identity { stamp: Some(stamp), ..self.identity };
         let record = vec![(Slot::Identity, identity.encode())];
-        write(&self.disk, record, "writing the identity").await?;
+        write(&self.disk.pen(), record, "writing the identity").await?;
         self.identity = identity;
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Ground {
 /// Where a server's promise is kept. Cheap to clone.
 #[derive(Clone)]
 pub struct Promises {
-    disk: Disk,
+    pen: Pen,
     /// Held while it is written, so that memory and disk change in one order.
     forsworn: Arc<Mutex<BTreeSet<ClusterId>>>,
 }
@@ -148,7 +148,7 @@ impl Promises {
     /// [`Error`] of the disk.
     pub async fn set(&self, promise: Option<Promise>) -> Result<(), Error> {
         let record = promise::encode(promise.as_ref());
-        write(&self.disk, vec![(Slot::Promise, record)], "writing the promise").await
+        write(&self.pen, vec![(Slot::Promise, record)], "writing the promise").await
     }
 
     /// Notes that this server never serves a cluster; on the disk when it returns.
@@ -159,12 +159,12 @@ impl Promises {
         let mut forsworn = self.forsworn.lock().await;
         forsworn.insert(cluster);
         let record = promise::encode_forsworn(&forsworn);
-        write(&self.disk, vec![(Slot::Forsworn, record)], "writing what is forsworn").await
+        write(&self.pen, vec![(Slot::Forsworn, record)], "writing what is forsworn").await
     }
 }
 
-async fn write(disk: &Disk, records: Vec<(Slot, Vec<u8>)>, action: &'static str) -> Result<(), Error> {
-    disk.write_records(records).await.map_err(Error::file(disk.path(), action))
+async fn write(pen: &Pen, records: Vec<(Slot, Vec<u8>)>, action: &'static str) -> Result<(), Error> {
+    pen.write_records(records).await.map_err(Error::file(pen.path(), action))
 }
 
 fn random(path: &Path) -> Result<u128, Error> {

@@ -60,6 +60,11 @@ pub(crate) async fn watch_leadership<M: Machine>(
     leadership.send_replace(Leadership::default());
 }
 
+/// Whether this server is the elected leader, whether or not it may act on it yet.
+pub(crate) fn leads<M: Machine>(consensus: &Consensus<M>) -> bool {
+    consensus.server_metrics().borrow_watched().state == ServerState::Leader
+}
+
 /// How long ago a leader last had an answer of a quorum; of another server, how long ago it heard a leader.
 pub(crate) fn silence<M: Machine>(consensus: &Consensus<M>, heard: Option<Instant>) -> Option<Duration> {
     let (leads, alone) = {

@@ -61,6 +61,8 @@ pub struct Applied<R> {
     pub index: u64,
     /// Its rows; none for the mark that closes a turn.
     pub rows: Vec<R>,
+    /// The state came to be as of this entry by a snapshot: the rows of the entries before it do not come from here.
+    pub jumped: bool,
 }
 
 /// What one turn of entries yields, in order; its last index is the last entry's.

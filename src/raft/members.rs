@@ -7,7 +7,8 @@ use super::error::Error;
 use super::leadership::Leadership;
 use super::machine::Machine;
 use super::proposer::ANSWER_WAIT;
-use super::type_config::{Peer, Server, ServerId, Types};
+use super::type_config::{Membership as Group, Peer, Server, ServerId, StoredMembership, Types};
+use crate::clock;
 use crate::task::spawn;
 use dkron_core::ids::NodeId;
 use dkron_core::time::Span;
@@ -15,8 +16,9 @@ use dkron_core::voters::{Change, Member, Membership};
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, LinearizableReadError, RaftError};
 use openraft::metrics::{RaftDataMetrics, RaftServerMetrics};
-use openraft::{ChangeMembers, Instant as _, ReadPolicy};
-use std::collections::BTreeSet;
+use openraft::raft::ClientWriteResponse;
+use openraft::{ChangeMembers, EntryPayload, Instant as _, Precondition, ReadPolicy};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,6 +27,9 @@ use tokio::sync::watch;
 const REFRESH: Duration = Duration::from_millis(500);
 /// How long a transfer may take until the leader falls silent, so that somebody is elected after all.
 const TRANSFER_WAIT: Duration = Duration::from_secs(2);
+/// How long a server that is to vote may take to answer a heartbeat, and how often that is looked for.
+const HEARTBEAT_WAIT: Duration = Duration::from_secs(1);
+const HEARTBEAT_LOOK: Duration = Duration::from_millis(20);
 /// A target that was not heard for so long is not trusted with the leadership.
 const TARGET_SILENCE: Span = Span::from_seconds(1);
 
@@ -80,45 +85,98 @@ fn read(
         };
         (id.0, member)
     };
+    let changing = stored.log_id() != servers.committed_membership_config.log_id();
     Membership {
         leader: servers.current_leader.map_or(NodeId(0), |id| id.0),
-        changing: stored.log_id() != servers.committed_membership_config.log_id()
-            || stored.membership().get_joint_config().len() > 1,
+        changing,
+        unfinished: !changing && stored.membership().get_joint_config().len() > 1,
         members: stored.membership().nodes().map(member).collect(),
     }
 }
 
+/// Whether a member answers now: what is heard from this moment on counts, not that it was well a second ago. A
+/// lone leader that lets a dead server vote would decide nothing any more.
+async fn answers<M: Machine>(consensus: &Consensus<M>, id: NodeId) -> bool {
+    let asked = clock::monotonic();
+    let data = consensus.data_metrics();
+    let mut looks = tokio::time::interval(HEARTBEAT_LOOK);
+    let heard = async {
+        loop {
+            looks.tick().await;
+            let acked =
+                data.borrow_watched().heartbeat.as_ref().and_then(|all| all.get(&ServerId(id)).copied());
+            if acked.flatten().is_some_and(|at| at.elapsed() < asked.elapsed()) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(HEARTBEAT_WAIT, heard).await.is_ok()
+}
+
 /// Carries out one change and waits until it is committed.
 pub(crate) async fn change<M: Machine>(consensus: &Consensus<M>, change: Change) -> Result<(), Error> {
-    let id = |id: NodeId| BTreeSet::from([ServerId(id)]);
-    let (changes, retain) = match change {
+    if let Change::Promote(new) | Change::Replace { new, .. } = &change
+        && !answers(consensus, *new).await
+    {
+        return Err(Error::Membership(format!("server {new} does not answer")));
+    }
+    match change {
         Change::AddLearner { id, name, address } => {
-            (ChangeMembers::AddNodes([(ServerId(id), Peer { name, address })].into()), true)
+            commit(consensus, ChangeMembers::AddNodes([(ServerId(id), Peer { name, address })].into()), true)
+                .await
         }
-        Change::Promote(promoted) => (ChangeMembers::AddVoterIds(id(promoted)), true),
-        Change::Demote(demoted) => (ChangeMembers::RemoveVoters(id(demoted)), true),
-        Change::Remove(removed) if is_voter(consensus, removed) => {
-            (ChangeMembers::RemoveVoters(id(removed)), false)
+        Change::Promote(promoted) => step(consensus, |voters, _| voters.extend([ServerId(promoted)])).await,
+        Change::Demote(demoted) => step(consensus, |voters, _| voters.retain(|id| id.0 != demoted)).await,
+        Change::Remove(removed) => {
+            let edit = |voters: &mut BTreeSet<ServerId>, nodes: &mut BTreeMap<ServerId, Peer>| {
+                voters.retain(|id| id.0 != removed);
+                nodes.retain(|id, _| id.0 != removed);
+            };
+            step(consensus, edit).await
         }
-        Change::Remove(removed) => (ChangeMembers::RemoveNodes(id(removed)), false),
         Change::Replace { old, new } => {
+            let id = |id: NodeId| BTreeSet::from([ServerId(id)]);
             let both = vec![ChangeMembers::AddVoterIds(id(new)), ChangeMembers::RemoveVoters(id(old))];
-            (ChangeMembers::Batch(both), false)
+            commit(consensus, ChangeMembers::Batch(both), false).await
         }
         Change::UpdateAddress { id, address } => {
-            let metrics = consensus.server_metrics();
-            let known =
-                metrics.borrow_watched().membership_config.membership().get_node(&ServerId(id)).cloned();
+            let known = stored(consensus).membership().get_node(&ServerId(id)).cloned();
             let Some(known) = known else {
                 return Err(Error::Membership(format!("server {id} is no member")));
             };
-            (ChangeMembers::SetNodes([(ServerId(id), Peer { address, ..known })].into()), true)
+            let node = Peer { address, ..known };
+            commit(consensus, ChangeMembers::SetNodes([(ServerId(id), node)].into()), true).await
         }
-        Change::HandOver { to } => {
-            return Err(Error::NoTransfer { to, why: "that is no change of the members" });
-        }
+        // Of a change in two entries (old voters and new ones together, then the new ones alone) the second is
+        // written by whoever wrote the first, if it still lives and leads then.
+        Change::Finish => commit(consensus, ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
+        Change::HandOver { to } => Err(Error::NoTransfer { to, why: "that is no change of the members" }),
+    }
+}
+
+fn stored<M: Machine>(consensus: &Consensus<M>) -> Arc<StoredMembership> {
+    let metrics = consensus.server_metrics();
+    metrics.borrow_watched().membership_config.clone()
+}
+
+/// One voter more or less, in one entry: any two quorums before and after it have a server in common, so that no
+/// stretch is needed in which both must agree. A server that fails in the midst of such a stretch would stop a
+/// cluster that has a quorum without it.
+async fn step<M: Machine>(
+    consensus: &Consensus<M>,
+    edit: impl FnOnce(&mut BTreeSet<ServerId>, &mut BTreeMap<ServerId, Peer>),
+) -> Result<(), Error> {
+    let wrong = |error: &dyn std::fmt::Display| Error::Membership(error.to_string());
+    let known = stored(consensus);
+    let [voters] = &known.membership().get_joint_config()[..] else {
+        return Err(wrong(&"another change is not finished"));
     };
-    commit(consensus, changes, retain).await
+    let mut voters = voters.clone();
+    let mut nodes = known.membership().nodes().map(|(id, peer)| (*id, peer.clone())).collect();
+    edit(&mut voters, &mut nodes);
+    let membership = Group::new(vec![voters], nodes).map_err(|error| wrong(&error))?;
+    let seen = Precondition::LastMembershipLogId { last_membership_log_id: *known.log_id() };
+    done(consensus.append_membership(membership, EntryPayload::Blank, [seen])).await
 }
 
 /// Makes exactly these, which are all members, the voters; the others stay as learners.
@@ -130,23 +188,27 @@ pub(crate) async fn change_voters<M: Machine>(
     commit(consensus, ChangeMembers::ReplaceAllVoters(voters), true).await
 }
 
-fn is_voter<M: Machine>(consensus: &Consensus<M>, id: NodeId) -> bool {
-    let metrics = consensus.server_metrics();
-    metrics.borrow_watched().membership_config.voter_ids().any(|voter| voter.0 == id)
-}
-
 async fn commit<M: Machine>(
     consensus: &Consensus<M>,
     changes: ChangeMembers<ServerId, Peer>,
     retain: bool,
 ) -> Result<(), Error> {
-    let changing = consensus.change_membership(changes, retain);
+    done(consensus.change_membership(changes, retain)).await
+}
+
+/// Waits until a change is committed, but not for ever.
+async fn done(
+    changing: impl Future<Output = Result<ClientWriteResponse<Types>, RaftError<Types, ClientWriteError<Types>>>>,
+) -> Result<(), Error> {
     match tokio::time::timeout(ANSWER_WAIT, changing).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
             Err(Error::NotLeader { leader: to.leader_id.zip(to.leader_node).map(server) })
         }
         Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
+            Err(Error::Membership(error.to_string()))
+        }
+        Ok(Err(RaftError::APIError(ClientWriteError::PreconditionFailed(error)))) => {
             Err(Error::Membership(error.to_string()))
         }
         Ok(Err(RaftError::APIError(_))) | Err(_) => Err(Error::Unknown),

@@ -8,11 +8,14 @@
 //! - Fails: a directory of Dkron, of another cluster or server, or with damage, is refused by name at the
 //!   start; a disk that fails later ends consensus here, and the other servers go on.
 //!
-//! Reading order: `type_config` (the names), `ground` and `start` (up), `proposer` and `batching` (in), `log`
-//! (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again).
+//! Reading order: `type_config` (the names), `ground` and `start` (up), `recovery` (from one disk), `proposer` and
+//! `batching` (in), `log` (down), `network` (across), `state_machine` and `state_thread` (out), `snapshot` (again),
+//! `unison` (whether all have the same).
 
 pub mod batching;
+mod clocks;
 mod codec;
+mod contact;
 mod error;
 mod founding;
 mod ground;
@@ -24,11 +27,13 @@ pub mod machine;
 mod members;
 mod network;
 mod proposer;
+mod recovery;
 mod snapshot;
 mod start;
 mod state_machine;
 mod state_thread;
 mod type_config;
+mod unison;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +47,7 @@ pub use log::identity::{Identity, refuse_dkron};
 pub use machine::{Applied, Digest, Effects, Machine, Turn};
 pub use network::{Addresses, Calls};
 pub use proposer::{Clock, Committed};
+pub use recovery::Survey;
 pub use snapshot::SnapshotRule;
 pub use start::{Blank, Options};
 pub use state_thread::{DIGEST_EVERY, DIGESTS, Mark, View};
@@ -49,6 +55,7 @@ pub use type_config::{Peer, Replies, Server};
 
 use crate::clock;
 use crate::task::{self, CancellationToken};
+use contact::Contact;
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::voters::{Change, Membership};
@@ -60,9 +67,10 @@ use state_machine::{Fold, ThreadHandle};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use type_config::Types;
+use unison::Quarantine;
 
 /// How long a quorum may take to confirm: longer than an election, so that only a lost quorum is felt.
 const CONFIRM_WAIT: Duration = Duration::from_secs(2);
@@ -91,16 +99,22 @@ struct Inner<M: Machine> {
     snapshots: mpsc::Sender<Request>,
     leadership: watch::Receiver<Leadership>,
     members: watch::Receiver<Arc<Membership>>,
-    /// When a leader was last heard.
-    heard: Mutex<Option<Instant>>,
+    /// What the peers' clocks show.
+    clocks: clocks::PeerClocks,
+    /// What is known of the leader.
+    contact: Mutex<Contact>,
+    /// Whether this server's state is wrong.
+    quarantine: Quarantine,
+    /// Whose state is wrong, as far as this server knows it as leader.
+    differing: watch::Receiver<BTreeSet<NodeId>>,
     /// Ends what peers have open here.
     hang_up: CancellationToken,
     running: Mutex<Option<Running>>,
 }
 
 impl<M: Machine> Inner<M> {
-    fn heard(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn contact(&self) -> MutexGuard<'_, Contact> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -219,7 +233,35 @@ impl<M: Machine> Raft<M> {
     /// How long ago this server was last in touch with the cluster: as leader with a quorum, else with the
     /// leader. What it shows may be older by that. None if it never was.
     pub fn silence(&self) -> Option<Duration> {
-        leadership::silence(&self.inner.consensus, *self.inner.heard())
+        leadership::silence(&self.inner.consensus, self.inner.contact().heard())
+    }
+
+    /// How long ago everything was here that had been acknowledged by then: as leader when a quorum last followed,
+    /// else when the leader last said no more than is applied here. None if that never was. A follower that hears
+    /// its leader but lags behind it is silent for a moment and old.
+    pub fn age(&self) -> Option<Duration> {
+        let inner = &self.inner;
+        if leadership::leads(&inner.consensus) {
+            return inner.leadership.borrow().leading.and(self.silence());
+        }
+        let applied = inner.thread.marks().borrow().index();
+        let whole = inner.contact().whole(applied);
+        whole.map(|at| clock::monotonic().saturating_duration_since(at))
+    }
+
+    /// Why this server's state must not be shown, if it is not that of most.
+    pub fn quarantine(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.inner.quarantine.watch()
+    }
+
+    /// The members whose state is wrong or that are in quarantine, while this server leads.
+    pub fn differing(&self) -> watch::Receiver<BTreeSet<NodeId>> {
+        self.inner.differing.clone()
+    }
+
+    /// Ends when [`Raft::hang_up`] was called: what streams to clients for long ends with it.
+    pub fn hung_up(&self) -> CancellationToken {
+        self.inner.hang_up.clone()
     }
 
     /// Who this server is, and of which cluster.

@@ -1,5 +1,6 @@
 //! From an open data directory to a running room: the newest snapshot, the log after it, an election.
 
+use super::clocks::PeerClocks;
 use super::error::Error;
 use super::founding::{self, Founder};
 use super::ground::Ground;
@@ -13,14 +14,16 @@ use super::snapshot::{Incoming, Keeper, Shelf, SnapshotRule};
 use super::state_machine::{Fold, ThreadHandle};
 use super::state_thread::{self, Mark, StateThread};
 use super::type_config::{Peer, ServerId, Types};
+use super::unison::{Comparing, Quarantine};
 use super::{Consensus, Inner, Raft, Running, knobs, members};
 use crate::clock;
 use crate::net::Dialer;
 use crate::task::{CancellationToken, blocking, spawn};
 use dkron_core::ids::{NodeId, Stamp};
 use openraft::RaftState;
+use openraft::async_runtime::WatchReceiver;
 use openraft::error::{InitializeError, RaftError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -29,6 +32,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long the last answers may take at the end.
 pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long, at multiplier 1, a server of the first set, by its place in it, waits for the log of one before it:
+/// else they only take the leadership from one another.
+const FIRST_LOG_WAIT: Duration = Duration::from_secs(1);
 /// Snapshots wanted by hand: one is taken at a time, a few may wait.
 const REQUESTS: usize = 8;
 
@@ -79,12 +85,17 @@ impl<M: Machine> Raft<M> {
         let blank = store.is_blank();
 
         let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
-        let config = Arc::new(knobs::config(options.multiplier)?);
+        let quarantine = Quarantine::open(&data_dir)?;
+        let mut config = knobs::config(options.multiplier)?;
+        config.enable_elect = !quarantine.is_set();
+        let config = Arc::new(config);
         let id = ServerId(identity.server);
         let incoming = Arc::new(Incoming::new(shelf.clone()));
         let fold = Fold::new(thread.clone(), shelf.clone(), incoming.clone());
-        let network = Network::new(identity.server, stamp, options.addresses.clone(), options.dialer.clone());
-        let consensus = Consensus::new(id, config, network, store, fold).await;
+        let clocks = PeerClocks::default();
+        let ways = (options.addresses.clone(), options.dialer.clone());
+        let network = Network::new(identity.server, stamp, ways, clocks.clone());
+        let consensus = Consensus::new(id, config, network.clone(), store, fold).await;
         let consensus = consensus.map_err(|error| Error::Consensus(error.to_string()))?;
 
         let door = Arc::new(Door::new());
@@ -102,17 +113,15 @@ impl<M: Machine> Raft<M> {
             thread: thread.clone(),
             leadership: leadership.clone(),
         };
-        let running = Running {
-            proposer: spawn("raft proposer", proposer.run()),
-            others: vec![
-                spawn("raft keeper", keeper.run(requests)),
-                spawn("raft leadership", watcher),
-                spawn("raft members", group),
-                spawn("raft founding", founding.run()),
-            ],
-            state,
-            disk: disk_end,
-        };
+        let (differing_sender, differing) = watch::channel(BTreeSet::new());
+        let others = vec![
+            spawn("raft keeper", keeper.run(requests)),
+            spawn("raft leadership", watcher),
+            spawn("raft members", group),
+            spawn("raft founding", founding.run()),
+        ];
+        let proposer = spawn("raft proposer", proposer.run());
+        let running = Running { proposer, others, state, disk: disk_end };
         let raft = Raft {
             inner: Arc::new(Inner {
                 identity,
@@ -124,35 +133,62 @@ impl<M: Machine> Raft<M> {
                 snapshots: requests_sender,
                 leadership,
                 members,
-                heard: Mutex::new(None),
+                clocks,
+                contact: Mutex::default(),
+                quarantine,
+                differing,
                 hang_up: CancellationToken::new(),
                 running: Mutex::new(Some(running)),
             }),
         };
-        raft.stand(blank, options.blank).await?;
+        raft.compare(network, differing_sender);
+        raft.stand(blank, options.blank, options.multiplier).await?;
         Ok(raft)
+    }
+
+    /// Has the states of all members compared whenever this server leads.
+    fn compare(&self, network: Network, differing: watch::Sender<BTreeSet<NodeId>>) {
+        let inner = &self.inner;
+        let comparing = Comparing {
+            own: inner.identity.server,
+            consensus: inner.consensus.clone(),
+            thread: inner.thread.clone(),
+            network,
+            leadership: inner.leadership.clone(),
+            members: inner.members.clone(),
+            quarantine: inner.quarantine.clone(),
+            differing,
+        };
+        if let Some(running) = &mut *inner.running() {
+            running.others.push(spawn("raft unison", comparing.run()));
+        }
     }
 
     /// A lone server need not wait for the others' silence, and is up only when it has applied all that it had
     /// committed and its cluster is founded.
-    async fn stand(&self, blank: bool, told: Blank) -> Result<(), Error> {
+    async fn stand(&self, blank: bool, told: Blank, multiplier: u32) -> Result<(), Error> {
         let consensus = &self.inner.consensus;
         let id = ServerId(self.inner.identity.server);
         let failed = |error: String| Error::Consensus(error);
         let founds = blank && matches!(told, Blank::Found(_));
         if let (true, Blank::Found(members)) = (blank, told) {
+            let place = members.range(..id.0).count();
             let members: BTreeMap<ServerId, Peer> =
                 members.into_iter().map(|(id, peer)| (ServerId(id), peer)).collect();
-            match consensus.initialize(members).await {
-                // Another member of the set was quicker, and has sent its log.
-                Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-                Err(error) => return Err(failed(error.to_string())),
+            if place > 0 {
+                let wait = FIRST_LOG_WAIT.saturating_mul(multiplier).saturating_mul(place as u32);
+                let begins = begin_late(consensus.clone(), members, wait);
+                if let Some(running) = self.inner.running().as_mut() {
+                    running.others.push(spawn("raft beginning", begins));
+                }
+                return Ok(());
             }
+            begin(consensus, members).await?;
         }
         // The metrics show a membership only after the core's first round: the core itself is asked.
         let alone = move |state: &RaftState<Types>| state.membership_state.effective().voter_ids().eq([id]);
         let alone = consensus.with_raft_state(alone).await.map_err(|error| failed(error.to_string()))?;
-        if !alone {
+        if !alone || self.inner.quarantine.is_set() {
             return Ok(());
         }
         if !founds {
@@ -168,6 +204,26 @@ impl<M: Machine> Raft<M> {
             marks.changed().await.map_err(|_| Error::Stopped)?;
         }
         Ok(())
+    }
+}
+
+/// Writes the first membership, which stands for election at once.
+async fn begin<M: Machine>(consensus: &Consensus<M>, members: BTreeMap<ServerId, Peer>) -> Result<(), Error> {
+    match consensus.initialize(members).await {
+        // Another member of the set was quicker, and has sent its log.
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(Error::Consensus(error.to_string())),
+    }
+}
+
+/// The same, unless the log of another one of the set comes in the meantime.
+async fn begin_late<M: Machine>(consensus: Consensus<M>, members: BTreeMap<ServerId, Peer>, wait: Duration) {
+    let mut data = consensus.data_metrics();
+    let log = async { while data.borrow_watched().last_log.is_none() && data.changed().await.is_ok() {} };
+    if tokio::time::timeout(wait, log).await.is_err()
+        && let Err(error) = begin(&consensus, members).await
+    {
+        tracing::warn!(%error, "the first membership could not be written");
     }
 }
 

@@ -151,6 +151,7 @@ impl<M: Machine> StateThread<M> {
     /// Works until it is stopped or the queue is closed.
     pub(crate) async fn run(mut self, mut works: mpsc::Receiver<Work<M>>) {
         let rows = self.rows.clone();
+        self.tell_jump();
         while !self.stopped {
             if self.is_idle() {
                 tokio::select! {
@@ -189,6 +190,7 @@ impl<M: Machine> StateThread<M> {
                 let digests = self.mark.digests.clone();
                 self.mark = Mark { bytes: self.mark.bytes, digests, ..mark };
                 self.marks.send_replace(self.mark.clone());
+                self.tell_jump();
                 done.send(()).ok();
             }
             Work::Stop => self.stopped = true,
@@ -228,7 +230,7 @@ impl<M: Machine> StateThread<M> {
         self.marks.send_replace(self.mark.clone());
         if let Some(id) = self.mark.applied {
             if rows.last().is_none_or(|last: &Applied<M::Row>| last.index != id.index) {
-                rows.push(Applied { index: id.index, rows: Vec::new() });
+                rows.push(Applied { index: id.index, rows: Vec::new(), jumped: false });
             }
             self.hand_over(rows);
         }
@@ -240,7 +242,19 @@ impl<M: Machine> StateThread<M> {
         }
     }
 
+    /// The history hears as of which entry a snapshot began: what it lacks before that it finds elsewhere.
+    fn tell_jump(&mut self) {
+        if let Some(index) = self.mark.index() {
+            self.hand_over(vec![Applied { index, rows: Vec::new(), jumped: true }]);
+        }
+    }
+
+    /// In order: what waits already goes first.
     fn hand_over(&mut self, turn: Turn<M::Row>) {
+        if let Some(waiting) = &mut self.outbox {
+            waiting.extend(turn);
+            return;
+        }
         match self.rows.try_send(turn) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(turn)) => self.outbox = Some(turn),
@@ -269,7 +283,7 @@ fn apply<M: Machine>(
             mark.bytes += payload.bytes.len() as u64;
             let effects = machine.apply(id.index, &payload.batch);
             if !effects.rows.is_empty() {
-                rows.push(Applied { index: id.index, rows: effects.rows });
+                rows.push(Applied { index: id.index, rows: effects.rows, jumped: false });
             }
             replies = effects.replies;
         }

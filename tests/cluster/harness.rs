@@ -3,7 +3,7 @@
 //! that it started.
 
 use crate::rig::http::{self, Reply};
-use crate::rig::patience::{PATIENCE, eventually, within};
+use crate::rig::patience::{eventually, within};
 use crate::rig::processes::{self, MARK};
 use dkron::clock;
 use rustix::process::Signal;
@@ -13,7 +13,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -166,12 +166,13 @@ impl Cluster {
     /// Asks a daemon to stop with SIGTERM and waits until it has.
     pub(super) fn terminate(&mut self, number: u8) {
         self.signal(number, Signal::TERM);
-        let mut daemon = self.node(number).daemon.take().expect("a running daemon");
-        let status = within(PATIENCE, || daemon.try_wait().expect("a child"));
-        if status.is_none() {
-            self.node(number).daemon = Some(daemon);
-        }
-        assert_eq!(status.and_then(|status| status.code()), Some(0), "the exit code of node {number}");
+        self.wait_for_good_end(number);
+    }
+
+    /// Waits until a daemon has ended well.
+    #[track_caller]
+    pub(super) fn wait_for_good_end(&mut self, number: u8) {
+        assert_eq!(self.wait_for_end(number), Some(0), "the exit code of node {number}");
     }
 
     /// Stops a process as a machine stops that is starved or suspended.
@@ -185,6 +186,31 @@ impl Cluster {
         self.node(number).stopped = false;
     }
 
+    /// Another command of the binary, with nothing of the test's environment but `PATH`.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dkron"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env(MARK, &self.mark);
+        command.args(words).current_dir(self.folder()).stdin(Stdio::null());
+        command
+    }
+
+    /// What a command printed, on both ways out, and its exit code.
+    pub(super) fn run(&self, words: &[&str]) -> (i32, String) {
+        let output = self.command(words).output().expect("the binary runs");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.code().unwrap_or(-1), said.concat())
+    }
+
+    /// Waits until a daemon has ended by itself; its exit code.
+    #[track_caller]
+    pub(super) fn wait_for_end(&mut self, number: u8) -> Option<i32> {
+        let node = self.node(number);
+        let daemon = node.daemon.as_mut().expect("a daemon");
+        let status = eventually("the daemon to end", || daemon.try_wait().expect("a child"));
+        node.daemon = None;
+        status.code()
+    }
+
     pub(super) fn signal(&mut self, number: u8, signal: Signal) {
         let daemon = self.node(number).daemon.as_ref().expect("a running daemon");
         processes::signal(i32::try_from(daemon.id()).expect("a pid"), signal);
@@ -195,6 +221,14 @@ impl Cluster {
         assert!(self.node(number).daemon.is_none(), "node {number} runs");
         self.kill_supervisors(number);
         fs::remove_dir_all(self.data_dir(number)).expect("its data directory");
+    }
+
+    /// The part of a server's data that is of its cluster is gone, what its agent knows stays.
+    pub(super) fn forget_cluster(&mut self, number: u8) {
+        assert!(self.node(number).daemon.is_none(), "node {number} runs");
+        for folder in ["raft", "snapshots", "history"] {
+            fs::remove_dir_all(self.data_dir(number).join(folder)).expect("a part of its data");
+        }
     }
 
     fn kill_supervisors(&self, number: u8) {
@@ -295,6 +329,12 @@ impl Cluster {
         let list = self.json(number, "/v1/members")?;
         let member = list.as_array()?.iter().find(|member| member["Name"] == name)?;
         Some(member["id"].as_str()?.replace('-', ""))
+    }
+
+    /// Runs a command of the program on a server's port for calls.
+    pub(super) fn run_at(&self, number: u8, words: &[&str]) -> Output {
+        let address = format!("--rpc-addr={}", self.address(number));
+        self.command(words).arg(address).output().expect("the binary runs")
     }
 
     /// Waits until a leader has given this server a vote.

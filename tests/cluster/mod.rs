@@ -2,13 +2,24 @@
 //! a test, under kills.
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
-//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `servers`, `trust`.
+//! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
+//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`, `trust`.
 
 mod agents;
+mod calm;
+mod commands;
 mod failover;
 mod formation;
+mod growth;
 mod harness;
+mod keyring;
+mod leaving;
+mod nodes;
+mod operators;
 mod quorum;
+mod reads;
+mod recovery;
+mod reload;
 mod servers;
 mod trust;
 mod work;

@@ -5,6 +5,7 @@ use super::work::Work;
 use crate::rig::patience::{eventually, within};
 use dkron::clock;
 use dkron_core::time::Span;
+use rustix::process::Signal;
 use serde_json::json;
 use std::time::Duration;
 
@@ -62,4 +63,17 @@ fn a_server_that_votes_alone_goes_on_when_one_without_a_vote_is_gone() {
     let refused = within(WATCHED, || (!cluster.is_ready(1)).then_some(()));
     assert!(refused.is_none(), "{}", cluster.send(1, "GET /readyz", "").text());
     cluster.expect_writes(1, "alone");
+}
+
+#[test]
+fn a_stop_says_what_it_waits_for_and_a_second_signal_ends_it_at_once() {
+    let mut cluster = Cluster::of_three();
+    [2, 3].into_iter().for_each(|number| cluster.kill(number));
+    eventually("it to be not ready", || (!cluster.is_ready(1)).then_some(()));
+    // Nobody leads, so nobody answers that its agent leaves.
+    cluster.signal(1, Signal::TERM);
+    cluster.wait_for_log(1, "the stop waits for the agent's farewell");
+    cluster.signal(1, Signal::TERM);
+    assert_eq!(cluster.wait_for_end(1), Some(1));
+    assert!(cluster.log(1).contains("the stop is cut short, since SIGTERM came again"), "{}", cluster.log(1));
 }

@@ -88,6 +88,7 @@ impl Work {
             from: &from,
             until: &until,
             late_ms: late.as_millis(),
+            skew_ms: 0,
         };
         let report = self.evidence.check(cluster.folder(), &check);
         println!("{} ticks, {} skipped, {} runs", report["ticks"], report["skipped"], report["runs"]);

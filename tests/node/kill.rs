@@ -214,7 +214,14 @@ impl Loop {
         let mut jobs = self.node.json("/v1/jobs");
         jobs.as_array_mut().expect("a list").retain(|job| job["name"] != BY_HAND);
         let (from, until) = (self.from.to_string(), until.to_string());
-        let check = Check { ledger: self.ledger.path(), jobs: &jobs, from: &from, until: &until, late_ms };
+        let check = Check {
+            ledger: self.ledger.path(),
+            jobs: &jobs,
+            from: &from,
+            until: &until,
+            late_ms,
+            skew_ms: 0,
+        };
         self.evidence.check(self.node.folder(), &check)
     }
 

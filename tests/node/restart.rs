@@ -33,6 +33,16 @@ fn a_terminated_node_stops_within_seconds_with_exit_code_0() {
 }
 
 #[test]
+fn a_lone_server_waits_for_nobody_when_it_stops() {
+    let mut node = Node::start();
+    let start = dkron::clock::monotonic();
+    assert_eq!(node.terminate().code(), Some(0), "{}", node.log());
+    // Tens of milliseconds, and what a busy machine adds: less than any of the times that a stop may wait.
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}\n{}", start.elapsed(), node.log());
+    assert!(!node.log().contains("the stop waits"), "{}", node.log());
+}
+
+#[test]
 fn a_running_job_survives_restarts_and_its_result_is_delivered_once() {
     for killed in [true, false] {
         let mut node = Node::start();

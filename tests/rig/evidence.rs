@@ -95,7 +95,8 @@ impl Evidence {
             .arg("--skips")
             .arg(skips)
             .args(["--from", check.from, "--until", check.until, "--output", "json"])
-            .args(["--late-ms", &check.late_ms.to_string(), "--nodes", "1"])
+            .args(["--late-ms", &check.late_ms.to_string(), "--skew-ms", &check.skew_ms.to_string()])
+            .args(["--nodes", "1"])
             .output()
             .expect("the binary runs");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -111,6 +112,8 @@ pub(crate) struct Check<'a> {
     pub(crate) from: &'a str,
     pub(crate) until: &'a str,
     pub(crate) late_ms: u128,
+    /// How far the clocks were made to differ.
+    pub(crate) skew_ms: u64,
 }
 
 fn is_execution_id(word: &str) -> bool {

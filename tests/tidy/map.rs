@@ -7,7 +7,7 @@ const ROWS: [(&str, &[&str]); 7] = [
     ("start", &["cli", "node"]),
     ("surface", &["api", "ui", "client"]),
     ("use cases", &["app"]),
-    ("activities", &["formation", "leader", "dispatch", "agent", "backup", "notify"]),
+    ("activities", &["formation", "leader", "dispatch", "copies", "agent", "backup", "notify"]),
     ("resources", &["raft", "gossip", "history", "executor"]),
     ("ground", &["net", "task", "telemetry", "config", "providers", "lock"]),
     ("clock", &["clock"]),

@@ -8,6 +8,8 @@ use crate::clock;
 use crate::task::CancellationToken;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::ids::NodeId;
+use dkron_core::job::Words;
+use dkron_core::node::Registration;
 use dkron_wire::delivery::from_agent_to_wire;
 use dkron_wire::delivery::service;
 use futures::future::{self, BoxFuture};
@@ -28,6 +30,8 @@ pub(super) struct Hub<'a> {
     lines: BTreeMap<u64, Known>,
     running: FuturesUnordered<BoxFuture<'static, ()>>,
     source: Source,
+    /// The tags that the node has now.
+    tags: watch::Receiver<Words>,
     serial: u64,
     /// The line of the server that hears the agent, and its term.
     leader: Option<(u64, u64)>,
@@ -58,6 +62,7 @@ struct Known {
 enum Happened {
     Heard(Event),
     Found(Vec<ServerAddress>),
+    Retagged,
     Leave,
     Late,
     Stopped,
@@ -71,10 +76,11 @@ impl<'a> Hub<'a> {
             dial,
             registration: agent.registration.clone(),
             process: agent.process,
-            stamp: watch::channel(*agent.stamp.borrow()).0,
+            stamp: watch::Sender::new(*agent.stamp.borrow()),
             inbox: agent.inbox.clone(),
             events: sender,
         };
+        let tags = agent.tags.subscribe();
         let source = match servers {
             Servers::Known(mut list) => {
                 list.mark_changed();
@@ -89,6 +95,7 @@ impl<'a> Hub<'a> {
             lines: BTreeMap::new(),
             running: FuturesUnordered::new(),
             source,
+            tags,
             serial: 0,
             leader: None,
             news: None,
@@ -107,6 +114,7 @@ impl<'a> Hub<'a> {
                 }
                 Happened::Heard(event) => self.hear(event),
                 Happened::Found(servers) => self.follow(servers),
+                Happened::Retagged => self.renew(),
                 Happened::Leave => {
                     self.leaves_by = Some(clock::monotonic() + LEAVE_WAIT);
                     self.say_leaving();
@@ -129,6 +137,7 @@ impl<'a> Hub<'a> {
             Some(event) = self.events.recv() => Happened::Heard(event),
             Some(()) = self.running.next() => Happened::Nothing,
             servers = self.source.changed() => Happened::Found(servers),
+            Ok(()) = self.tags.changed(), if leaves_by.is_none() => Happened::Retagged,
             permit = inbox.reserve(), if self.news.is_some() => match (permit, self.news.take()) {
                 (Ok(permit), Some(news)) => { permit.send(news); Happened::Nothing }
                 _ => Happened::Stopped,
@@ -217,6 +226,19 @@ impl<'a> Hub<'a> {
         });
         for server in wanted.into_values() {
             self.begin(server);
+        }
+        self.choose(None);
+    }
+
+    /// The node has other tags now: it says hello anew to all, since a hello is what puts them into the log.
+    fn renew(&mut self) {
+        let tags = self.tags.borrow_and_update().clone();
+        let registration = Registration { tags, ..self.shared.registration.clone() };
+        self.shared = Arc::new(Shared { registration, ..Shared::clone(&self.shared) });
+        let lines = std::mem::take(&mut self.lines);
+        for line in lines.into_values() {
+            line.stop.cancel();
+            self.begin(line.server);
         }
         self.choose(None);
     }

@@ -2,10 +2,12 @@
 
 use super::{AttendError, DIAL_TIMEOUT, Dial};
 use crate::agent::identity;
+use crate::clock;
 use crate::task::CancellationToken;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::node::Registration;
+use dkron_core::time::Time;
 use dkron_wire::delivery::service::{self, AgentsClient};
 use dkron_wire::delivery::{from_agent_to_wire, to_agent};
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub(super) enum Heard {
 }
 
 /// What all lines of an agent share.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) dial: Dial,
     pub(super) registration: Registration,
@@ -90,7 +93,7 @@ impl Line {
 
     /// One stream from its dial to its end.
     async fn session(&self, welcomed: &mut bool) -> AttendError {
-        let (up, stream) = match tokio::time::timeout(DIAL_TIMEOUT, self.begin()).await {
+        let (up, stream, stamp) = match tokio::time::timeout(DIAL_TIMEOUT, self.begin()).await {
             Ok(Ok(begun)) => begun,
             Ok(Err(error)) => return error,
             Err(_) => return AttendError::Timeout,
@@ -99,16 +102,22 @@ impl Line {
         if !self.tell(Heard::Open(up)).await {
             return AttendError::Stopped;
         }
-        match self.listen(stream).await {
-            Ok(()) => AttendError::Ended,
-            Err(error) => error,
+        let mut own = self.shared.stamp.subscribe();
+        let is_later = |own: &Option<Stamp>| own.is_some_and(|own| own.incarnation > stamp.incarnation);
+        tokio::select! {
+            biased;
+            // Somebody else has welcomed the agent to the recovered cluster: who speaks here was left behind.
+            Ok(own) = own.wait_for(is_later) => {
+                AttendError::WrongCluster { own: own.unwrap_or(stamp), found: stamp }
+            }
+            listened = self.listen(stream) => listened.err().unwrap_or(AttendError::Ended),
         }
     }
 
     /// Dials, says hello and waits for the welcome.
     async fn begin(
         &self,
-    ) -> Result<(mpsc::Sender<service::FromAgent>, Streaming<service::ToAgent>), AttendError> {
+    ) -> Result<(mpsc::Sender<service::FromAgent>, Streaming<service::ToAgent>, Stamp), AttendError> {
         let shared = &self.shared;
         let hello = FromAgent::Hello {
             stamp: *shared.stamp.borrow(),
@@ -127,7 +136,7 @@ impl Line {
         self.check(server, stamp)?;
         let welcome = ToAgent::Welcome { server, stamp };
         shared.inbox.send(welcome).await.map_err(|_| AttendError::Stopped)?;
-        Ok((up, stream))
+        Ok((up, stream, stamp))
     }
 
     /// Whether this is the server that it should be, of the agent's cluster. An agent without a cluster takes
@@ -150,6 +159,9 @@ impl Line {
 
     async fn listen(&self, mut stream: Streaming<service::ToAgent>) -> Result<(), AttendError> {
         while let Some(message) = stream.message().await.map_err(AttendError::Status)? {
+            if let Some(shown) = message.clock {
+                clock::told(Time::from_nanos(shown));
+            }
             let taken = match to_agent(message)? {
                 order @ (ToAgent::Launch(_) | ToAgent::Cancel { .. } | ToAgent::Settled(_)) => {
                     self.shared.inbox.send(order).await.is_ok()

@@ -18,6 +18,8 @@ pub struct ExecutionView<'a> {
     pub success: bool,
     /// Its output, or while it runs the latest part of it.
     pub output: &'a [u8],
+    /// Whether there was more output before that.
+    pub cut: bool,
     /// Its node.
     pub node_name: &'a str,
     /// What the executions of one occurrence share: nanoseconds since the epoch.
@@ -60,7 +62,7 @@ pub fn encode_executions<'a>(
         let cut = view.output.len().saturating_sub(limit);
         let shown = ExecutionView { output: &view.output[cut..], ..view };
         let mut pairs = pairs(&shown, form.zone);
-        pairs.push(("output_truncated".to_owned(), Json::Bool(cut > 0)));
+        pairs.push(("output_truncated".to_owned(), Json::Bool(cut > 0 || view.cut)));
         Json::Object(pairs)
     };
     Json::List(views.into_iter().map(element).collect()).render(pretty)
@@ -105,6 +107,7 @@ mod tests {
             finished_at: Some(Time::from_nanos(1_766_197_802_517_000_000)),
             success: true,
             output: b"Sat Dec 20\n",
+            cut: false,
             node_name: "node1",
             group: 1_766_197_800_000_456_789,
             attempt: 1,
@@ -159,6 +162,7 @@ mod tests {
             finished_at: None,
             success: false,
             output: b"",
+            cut: false,
             node_name: "",
             group: 0,
             attempt: 0,

@@ -9,6 +9,7 @@ pub mod go_json;
 pub mod go_time;
 pub mod job_json;
 pub mod member_json;
+pub mod operator_json;
 pub mod read;
 pub mod replies;
 mod routes;

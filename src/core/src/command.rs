@@ -3,13 +3,14 @@
 use crate::access::Token;
 use crate::execution::{Outcome, SkipReason};
 use crate::ids::{
-    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeSlot, OccurrenceRef, Origin,
-    RequestId, TokenId,
+    ClusterId, ExecutionId, ExecutionRef, Incarnation, JobSlot, JobUid, NodeId, NodeSlot, OccurrenceRef,
+    Origin, RequestId, TokenId,
 };
 use crate::job::Job;
 use crate::jump::JUMP;
 use crate::node::{Liveness, Registration, Work};
 use crate::time::Time;
+use crate::voters::Wish;
 use std::sync::Arc;
 
 /// One log entry: what was queued at the proposer at the time, under one stamp.
@@ -135,6 +136,10 @@ pub enum Action {
         /// What.
         work: Work,
     },
+    /// An operator wishes something of a server.
+    Wish(Errand),
+    /// A wish is over, if it is still this one.
+    Forget(Errand),
     /// The leader computes by other zone data than the one before it.
     AdoptZoneData {
         /// Their version, as `2026a`.
@@ -164,6 +169,17 @@ pub enum Action {
         /// Its id.
         id: TokenId,
     },
+}
+
+/// What an operator wishes of a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Errand {
+    /// Whom it is about.
+    pub server: NodeId,
+    /// What.
+    pub wish: Wish,
+    /// The server's process at the time, as gossip named it; 0 if nobody saw it.
+    pub process: u64,
 }
 
 /// What is fixed when a cluster comes to be.

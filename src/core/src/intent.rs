@@ -64,6 +64,7 @@ pub fn is_whole(action: &Action) -> bool {
             | Action::Release(_)
             | Action::CreateToken { .. }
             | Action::RevokeToken { .. }
+            | Action::Cordon { .. }
     )
 }
 

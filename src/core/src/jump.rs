@@ -24,6 +24,10 @@ pub enum Verdict {
     Jumped(Span),
     /// It jumped a while ago: decide nothing until this reading of the boot clock.
     Settling(Span),
+    /// It is ahead of the median of the servers' clocks by this much, or behind: decide nothing by it.
+    Apart(Span),
+    /// Too few clocks of other servers are known to say: decide nothing yet.
+    Unknown,
 }
 
 /// One reading, judged.

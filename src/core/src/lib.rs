@@ -6,6 +6,7 @@
 pub mod access;
 pub mod apply;
 pub mod bootstrap;
+pub mod clocks;
 pub mod command;
 pub mod delivery;
 pub mod duration;

@@ -52,6 +52,27 @@ pub enum Work {
     Draining,
 }
 
+/// A node as operators see it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The address that it advertises.
+    pub address: Arc<str>,
+    /// Whether it is a server too.
+    pub server: bool,
+    /// Whether it lives.
+    pub liveness: Liveness,
+    /// What it may do.
+    pub work: Work,
+    /// How many executions it runs at a time.
+    pub slots: u32,
+    /// How many it has.
+    pub executions: u32,
+}
+
 impl Liveness {
     /// All in the order of their stable numbers.
     pub const ALL: [Liveness; 3] = [Liveness::Alive, Liveness::Failed, Liveness::Left];

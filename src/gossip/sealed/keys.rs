@@ -24,6 +24,18 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl std::str::FromStr for KeyId {
+    type Err = Error;
+
+    /// A name as it is shown, or the whole key, whose name it then is.
+    fn from_str(text: &str) -> Result<KeyId, Error> {
+        match text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => u32::from_str_radix(text, 16).map(KeyId).map_err(|_| Error::KeyText),
+            false => Key::parse(text).map(|key| key.id()),
+        }
+    }
+}
+
 /// A key. It is never printed; its id is.
 #[derive(Clone)]
 pub struct Key {
@@ -187,6 +199,10 @@ mod tests {
         let refusal = Key::parse("c2VjcmV0").expect_err("too short").to_string();
         assert_eq!(refusal, "an encryption key has 6 bytes; allowed are 16, 24 or 32, as base64");
         assert_ne!(key(1, 16).id(), key(1, 32).id());
+        let named = |text: &str| text.parse::<KeyId>().ok();
+        assert_eq!(named(&key(1, 16).id().to_string()), Some(key(1, 16).id()));
+        assert_eq!(named(&key(1, 16).secret()), Some(key(1, 16).id()));
+        assert_eq!(named("c2VjcmV0"), None);
     }
 
     #[test]

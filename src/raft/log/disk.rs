@@ -49,6 +49,15 @@ pub(crate) enum Write {
         /// Answered on the disk.
         done: Done,
     },
+    /// Some of the single records and the log's next entries: all of them are there after a crash, or none.
+    Step {
+        /// Which records, and their bytes.
+        records: Vec<(Slot, Vec<u8>)>,
+        /// Index and record, in order.
+        entries: Vec<(u64, Vec<u8>)>,
+        /// Answered on the disk.
+        done: Done,
+    },
     /// One of the single records, whenever the next write goes to the disk.
     Note {
         /// Which.
@@ -80,6 +89,13 @@ pub(crate) enum Write {
 #[derive(Clone)]
 pub(crate) struct Disk {
     database: sled::Db,
+    pen: Pen,
+}
+
+/// The writing end alone. It does not keep the database open: who has it need not go for the directory to be given
+/// back.
+#[derive(Clone)]
+pub(crate) struct Pen {
     queue: mpsc::Sender<Write>,
     path: Arc<Path>,
 }
@@ -89,8 +105,7 @@ pub(crate) struct DiskThread(std::thread::JoinHandle<()>);
 
 /// The end of a disk.
 pub(crate) struct DiskEnd {
-    queue: mpsc::Sender<Write>,
-    path: Arc<Path>,
+    pen: Pen,
     thread: DiskThread,
 }
 
@@ -98,11 +113,11 @@ impl DiskEnd {
     /// Waits until everything queued is written, and a while for readers that are about to go, so that the
     /// directory can be opened again at once. Blocks.
     pub(crate) fn close(self) {
-        drop(self.queue.blocking_send(Write::Stop));
+        drop(self.pen.queue.blocking_send(Write::Stop));
         if self.thread.0.join().is_err() {
             tracing::error!("the log's writer panicked");
         }
-        if !matches!(lock::wait_until_free(&self.path.join("db")), Ok(true)) {
+        if !matches!(lock::wait_until_free(&self.pen.path.join("db")), Ok(true)) {
             tracing::debug!("somebody still reads the log");
         }
     }
@@ -152,7 +167,7 @@ impl Disk {
             .name("raft-disk".to_owned())
             .spawn(move || writer.run(writes))
             .map_err(Error::file(path, "starting the writer"))?;
-        Ok((Disk { database, queue, path: path.into() }, DiskThread(thread)))
+        Ok((Disk { database, pen: Pen { queue, path: path.into() } }, DiskThread(thread)))
     }
 
     /// The same with nothing around it.
@@ -161,6 +176,53 @@ impl Disk {
         Disk::open_with(path, |force| force)
     }
 
+    /// The writing end, which keeps nothing open.
+    pub(crate) fn pen(&self) -> Pen {
+        self.pen.clone()
+    }
+
+    /// Queues a write; waits only while the queue is full.
+    pub(crate) async fn write(&self, write: Write) -> io::Result<()> {
+        self.pen.write(write).await
+    }
+
+    /// Queues a write and waits until it is on the disk.
+    pub(crate) async fn write_through(&self, write: impl FnOnce(Done) -> Write) -> io::Result<()> {
+        self.pen.write_through(write).await
+    }
+
+    /// The bytes of one of the single records.
+    pub(crate) fn record(&self, slot: Slot) -> Result<Option<Vec<u8>>, Error> {
+        let found = self.database.get(slot.key()).map_err(Error::database(self.path()))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    /// The stored entries of a range, in order, as index and record.
+    pub(crate) fn entries(
+        &self,
+        range: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Result<(u64, sled::IVec), Error>> + '_ {
+        let (from, to) = (keys::entry(*range.start()), keys::entry(*range.end()));
+        self.database.range(from..=to).map(|item| {
+            let (key, value) = item.map_err(Error::database(self.path()))?;
+            let index = keys::index(&key)
+                .ok_or(Error::DamagedRecord { path: self.path().to_path_buf(), what: "key" })?;
+            Ok((index, value))
+        })
+    }
+
+    /// What ends it, without keeping it open.
+    pub(crate) fn end(&self, thread: DiskThread) -> DiskEnd {
+        DiskEnd { pen: self.pen.clone(), thread }
+    }
+
+    /// Where the database is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.pen.path
+    }
+}
+
+impl Pen {
     /// Queues a write; waits only while the queue is full.
     pub(crate) async fn write(&self, write: Write) -> io::Result<()> {
         self.queue.send(write).await.map_err(|_| Error::Stopped.into_io())
@@ -177,31 +239,6 @@ impl Disk {
         let done: Done = Box::new(move |result| drop(sender.send(result)));
         self.write(write(done)).await?;
         receiver.await.unwrap_or_else(|_| Err(Error::Stopped.into_io()))
-    }
-
-    /// The bytes of one of the single records.
-    pub(crate) fn record(&self, slot: Slot) -> Result<Option<Vec<u8>>, Error> {
-        let found = self.database.get(slot.key()).map_err(Error::database(&*self.path))?;
-        Ok(found.map(|value| value.to_vec()))
-    }
-
-    /// The stored entries of a range, in order, as index and record.
-    pub(crate) fn entries(
-        &self,
-        range: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<(u64, sled::IVec), Error>> + '_ {
-        let (from, to) = (keys::entry(*range.start()), keys::entry(*range.end()));
-        self.database.range(from..=to).map(|item| {
-            let (key, value) = item.map_err(Error::database(&*self.path))?;
-            let index = keys::index(&key)
-                .ok_or(Error::DamagedRecord { path: self.path.to_path_buf(), what: "key" })?;
-            Ok((index, value))
-        })
-    }
-
-    /// What ends it, without keeping it open.
-    pub(crate) fn end(&self, thread: DiskThread) -> DiskEnd {
-        DiskEnd { queue: self.queue.clone(), path: self.path.clone(), thread }
     }
 
     /// Where the database is.
@@ -287,6 +324,15 @@ impl Writer {
             Write::Records { records, done } => {
                 for (slot, bytes) in records {
                     round.put(slot.key().to_vec(), bytes);
+                }
+                round.waiting.push(done);
+            }
+            Write::Step { records, entries, done } => {
+                for (slot, bytes) in records {
+                    round.put(slot.key().to_vec(), bytes);
+                }
+                for (index, record) in entries {
+                    round.put(keys::entry(index).to_vec(), record);
                 }
                 round.waiting.push(done);
             }

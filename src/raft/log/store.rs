@@ -77,6 +77,12 @@ impl LogStore {
         (shared.purged.map(|id| id.index), next_index(shared.last))
     }
 
+    /// The last vote, and the last entry that was noted to be committed.
+    pub(crate) fn vote_and_commit(&self) -> (Option<Vote>, Option<u64>) {
+        let shared = self.lock();
+        (shared.vote, shared.committed.map(|id| id.index))
+    }
+
     /// The lock is held for a few instructions and never across an await.
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +124,13 @@ impl LogStore {
 }
 
 /// The entries of a range from the disk, at least one and then up to `budget` bytes.
-fn read_disk(disk: &Disk, stamp: Stamp, from: u64, to: u64, budget: usize) -> Result<Vec<Entry>, Error> {
+pub(crate) fn read_disk(
+    disk: &Disk,
+    stamp: Stamp,
+    from: u64,
+    to: u64,
+    budget: usize,
+) -> Result<Vec<Entry>, Error> {
     let damaged = |index, what| Error::DamagedLog { path: disk.path().to_path_buf(), index, what };
     let mut entries = Vec::new();
     let mut bytes = 0;
@@ -228,7 +240,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let record = record::frame(&codec::encode_vote(vote));
-        self.disk.write_records(vec![(Slot::Vote, record)]).await?;
+        self.disk.pen().write_records(vec![(Slot::Vote, record)]).await?;
         self.lock().vote = Some(*vote);
         Ok(())
     }

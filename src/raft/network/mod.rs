@@ -8,16 +8,20 @@
 //! - Fails: a peer that cannot be reached is tried again by consensus, at growing distances.
 
 mod append;
+mod compare;
 mod outgoing;
 mod service;
 
 pub use service::Calls;
 
+use super::clocks::PeerClocks;
 use super::codec;
 use super::snapshot::SnapshotFile;
 use super::type_config::{Peer, ServerId, Types, Vote};
+use crate::clock;
 use crate::net::Dialer;
 use dkron_core::ids::{NodeId, Stamp};
+use dkron_core::time::Time;
 use dkron_wire::WireError;
 use dkron_wire::consensus::service::ConsensusClient;
 use dkron_wire::consensus::{self as wire, Head};
@@ -54,7 +58,8 @@ enum Line {
     Snapshot,
 }
 
-/// Makes the connections.
+/// Makes the connections. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Network {
     exchange: Arc<Exchange>,
 }
@@ -65,6 +70,8 @@ struct Exchange {
     stamp: Stamp,
     addresses: Addresses,
     dialer: Dialer,
+    /// Where it is kept what the peers' clocks show.
+    clocks: PeerClocks,
     /// The open lines, each with the address that it goes to. Three for every server ever met.
     lines: Mutex<Lines>,
 }
@@ -84,9 +91,14 @@ pub(crate) struct Link {
 type Client = ConsensusClient<Channel>;
 
 impl Network {
-    pub(crate) fn new(own: NodeId, stamp: Stamp, addresses: Addresses, dialer: Dialer) -> Network {
+    pub(crate) fn new(
+        own: NodeId,
+        stamp: Stamp,
+        (addresses, dialer): (Addresses, Dialer),
+        clocks: PeerClocks,
+    ) -> Network {
         let lines = Mutex::new(BTreeMap::new());
-        Network { exchange: Arc::new(Exchange { own, stamp, addresses, dialer, lines }) }
+        Network { exchange: Arc::new(Exchange { own, stamp, addresses, dialer, clocks, lines }) }
     }
 
     fn link(&self, target: ServerId, peer: &Peer, line: Line) -> Link {
@@ -189,7 +201,11 @@ impl RaftNetworkV2<Types> for Link {
         let mut client = self.client(self.line)?;
         let message = wire::append_to_wire(&self.head(), &append_to_wire(&request));
         let call = client.heartbeat(message);
+        let asked = clock::boot();
         let answer = self.call(RPCTypes::AppendEntries, option.hard_ttl(), call).await?;
+        if let Some(shown) = answer.clock {
+            self.exchange.clocks.heard(self.target.0, Time::from_nanos(shown), (asked, clock::boot()));
+        }
         Ok(match wire::appended(answer).map_err(unreadable)? {
             wire::Appended::Matching(_) => AppendEntriesResponse::Success,
             wire::Appended::Conflict(_) => AppendEntriesResponse::Conflict,

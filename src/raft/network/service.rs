@@ -7,15 +7,17 @@ use crate::raft::codec;
 use crate::raft::error::Error;
 use crate::raft::machine::Machine;
 use crate::raft::snapshot::{Incoming, Misplaced, SnapshotFile};
-use crate::raft::type_config::{ServerId, Types};
-use crate::raft::{Inner, Raft};
+use crate::raft::type_config::{LogId, ServerId, Types};
+use crate::raft::{Inner, Raft, unison};
 use crate::task::blocking;
 use dkron_wire::WireError;
 use dkron_wire::consensus::service::{
-    AppendReply, AppendRequest, Consensus, ConsensusServer, Head, SnapshotName, SnapshotPart, SnapshotPlace,
-    SnapshotReply, TransferReply, TransferRequest, VoteReply, VoteRequest,
+    AppendReply, AppendRequest, Consensus, ConsensusServer, DigestsReply, DigestsRequest, Head,
+    QuarantineReply, QuarantineRequest, SnapshotName, SnapshotPart, SnapshotPlace, SnapshotReply,
+    TransferReply, TransferRequest, VoteReply, VoteRequest,
 };
 use dkron_wire::consensus::{self as wire, Appended};
+use dkron_wire::digests::{self, Account};
 use futures::{Stream, StreamExt};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, StreamAppendError, StreamAppendResult, TransferLeaderError,
@@ -86,7 +88,7 @@ impl<M: Machine> Consensus for Calls<M> {
         let hang_up = own.hang_up.clone().cancelled_owned();
         let raft = own.clone();
         let answers = own.consensus.stream_append(input).map(move |answer| match answer {
-            Ok(answer) => Ok(wire::appended_to_wire(&note(&raft, appended(answer)))),
+            Ok(answer) => Ok(wire::appended_to_wire(&note(&raft, appended(answer), None))),
             Err(fatal) => Err(Status::unavailable(fatal.to_string())),
         });
         let last = futures::stream::once(refusal).filter_map(async |refusal| refusal.ok().map(Err));
@@ -102,14 +104,20 @@ impl<M: Machine> Consensus for Calls<M> {
         let (vote, previous) = (request.vote, request.prev_log_id);
         let is_heartbeat = request.entries.is_empty();
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
+        let committed = committed(&request);
         let mut written = std::pin::pin!(own.consensus.append_entries(request));
-        let follows = own.consensus.with_raft_state(move |state| *state.vote_ref() == vote);
+        // Not `with_raft_state`: it takes an answer that nobody needs any more for an error.
+        let (sender, receiver) = oneshot::channel();
+        let asked = own.consensus.external_request(move |state| {
+            let _ = sender.send(*state.vote_ref() == vote);
+        });
+        let follows = async { asked.await.is_ok() && matches!(receiver.await, Ok(true)) };
         let answer = tokio::select! {
             biased;
             answer = &mut written => answer,
-            Ok(true) = follows, if is_heartbeat => {
-                let matching = note(own, Appended::Matching(previous.map(codec::log_id_to_wire)));
-                return Ok(Response::new(wire::appended_to_wire(&matching)));
+            true = follows, if is_heartbeat => {
+                let matching = note(own, Appended::Matching(previous.map(codec::log_id_to_wire)), committed);
+                return Ok(Response::new(with_clock(&matching)));
             }
             else => written.await,
         };
@@ -123,8 +131,8 @@ impl<M: Machine> Consensus for Calls<M> {
                 None => return Err(Status::internal("nothing can contradict the beginning of the log")),
             },
         };
-        let answer = note(own, appended(answer));
-        Ok(Response::new(wire::appended_to_wire(&answer)))
+        let answer = note(own, appended(answer), committed);
+        Ok(Response::new(with_clock(&answer)))
     }
 
     async fn vote(&self, request: Request<VoteRequest>) -> Result<Response<VoteReply>, Status> {
@@ -175,6 +183,9 @@ impl<M: Machine> Consensus for Calls<M> {
         let mut message = request.into_inner();
         let own = self.meant(message.head.take())?;
         let transfer = wire::transfer(message).map_err(unreadable)?;
+        if transfer.to == own.identity.server && own.quarantine.is_set() {
+            return Err(Status::failed_precondition("this server is in quarantine and cannot lead"));
+        }
         let request = TransferLeaderRequest::<Types>::new(
             codec::vote_from_wire(transfer.from),
             ServerId(transfer.to),
@@ -191,6 +202,31 @@ impl<M: Machine> Consensus for Calls<M> {
             }
         });
         Ok(Response::new(wire::transferred_to_wire(refusal.as_ref())))
+    }
+
+    async fn digests(&self, request: Request<DigestsRequest>) -> Result<Response<DigestsReply>, Status> {
+        let mut message = request.into_inner();
+        let own = self.meant(message.head.take())?;
+        message.indexes.truncate(unison::ASKED_MAX);
+        let seals = unison::seals(&own.thread, Some(message.indexes)).await;
+        let seals = seals.map_err(|error| Status::unavailable(error.to_string()))?;
+        let account = Account { seals, quarantined: own.quarantine.is_set() };
+        Ok(Response::new(digests::account_to_wire(&account)))
+    }
+
+    async fn quarantine(
+        &self,
+        request: Request<QuarantineRequest>,
+    ) -> Result<Response<QuarantineReply>, Status> {
+        let mut message = request.into_inner();
+        let own = self.meant(message.head.take())?;
+        let verdict = digests::verdict_from_wire(message).map_err(unreadable)?;
+        let accepted = unison::take(&own.thread, &own.quarantine, &verdict).await;
+        let accepted = accepted.map_err(|error| Status::unavailable(error.to_string()))?;
+        if accepted {
+            own.consensus.runtime_config().elect(false);
+        }
+        Ok(Response::new(QuarantineReply { accepted }))
     }
 }
 
@@ -267,10 +303,21 @@ fn entries<M: Machine>(
     })
 }
 
-/// Remembers when a leader was heard that this server follows.
-fn note<M: Machine>(own: &Inner<M>, answer: Appended) -> Appended {
+/// The answer, and what the clock shows: the leader compares.
+fn with_clock(answer: &Appended) -> AppendReply {
+    AppendReply { clock: Some(clock::wall().nanos()), ..wire::appended_to_wire(answer) }
+}
+
+/// Up to where the leader knows the log as committed, by an entry of its own term.
+fn committed(request: &AppendEntriesRequest<Types>) -> Option<u64> {
+    let own_term = |id: &LogId| id.leader_id == request.vote.leader_id;
+    request.leader_commit.filter(own_term).map(|id| id.index)
+}
+
+/// Remembers when a leader was heard that this server follows, and what it said.
+fn note<M: Machine>(own: &Inner<M>, answer: Appended, committed: Option<u64>) -> Appended {
     if matches!(answer, Appended::Matching(_)) {
-        *own.heard() = Some(clock::monotonic());
+        own.contact().hear(clock::monotonic(), committed);
     }
     answer
 }

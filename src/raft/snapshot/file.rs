@@ -6,7 +6,7 @@ use crate::raft::machine::Machine;
 use crate::raft::state_thread::{Mark, View};
 use crate::raft::type_config::{SnapshotMeta, Types};
 use dkron_core::ids::Stamp;
-use dkron_wire::entry::belongs_to;
+use dkron_wire::entry::is_of_past;
 use dkron_wire::snapshot::{Header, Reader, Writer};
 use openraft::alias::SnapshotOf;
 use std::fs::File;
@@ -69,7 +69,7 @@ impl SnapshotFile {
     /// Reads only the header.
     pub(crate) fn open(path: &Path, own: Stamp) -> Result<SnapshotFile, Error> {
         let header = reader(path)?.header().clone();
-        belongs_to(header.stamp, own).map_err(|_| Error::ForeignCluster {
+        is_of_past(header.stamp, own).map_err(|_| Error::ForeignCluster {
             path: path.to_path_buf(),
             found: header.stamp.cluster,
             found_incarnation: header.stamp.incarnation,

@@ -16,4 +16,4 @@ pub(crate) use file::SnapshotFile;
 pub(crate) use incoming::{Incoming, Misplaced};
 pub use keeper::SnapshotRule;
 pub(crate) use keeper::{Keeper, Request};
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Shelf, whole_files};

@@ -174,6 +174,29 @@ impl Shelf {
     }
 }
 
+/// The files in a folder whose heads can be read, the newest first. All files stay where they are.
+pub(crate) fn whole_files(folder: &Path, stamp: Stamp) -> Result<Vec<SnapshotFile>, Error> {
+    let items = match std::fs::read_dir(folder) {
+        Ok(items) => items,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file(folder, "reading the folder")(error)),
+    };
+    let mut files = Vec::new();
+    for item in items {
+        let path = item.map_err(Error::file(folder, "reading the folder"))?.path();
+        if path.extension().is_none_or(|ending| ending != ENDING) {
+            continue;
+        }
+        match SnapshotFile::open(&path, stamp) {
+            Ok(file) => files.push(file),
+            Err(error @ Error::DamagedSnapshot { .. }) => tracing::warn!(%error, "a snapshot is passed over"),
+            Err(error) => return Err(error),
+        }
+    }
+    files.sort_by_key(|file| std::cmp::Reverse(file.meta().last_log_id));
+    Ok(files)
+}
+
 fn set_aside(path: &Path, why: &Error) -> Result<(), Error> {
     let aside = path.with_extension("snapshot.damaged");
     tracing::error!(error = %why, aside = %aside.display(), "a snapshot cannot be used; the one before is tried");

@@ -4,6 +4,7 @@ mod damage;
 mod ground;
 mod kill;
 mod ledger;
+mod recovery;
 mod restart;
 mod several;
 mod suite;

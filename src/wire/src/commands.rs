@@ -13,10 +13,13 @@ use crate::reports::{decode_reports, encode_reports};
 use crate::token;
 use crate::wide;
 use bytes::Bytes;
-use dkron_core::command::{Action, Command, Counters, Founding, PutJob, Scope, Status, Stretch, Version};
-use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeSlot, OccurrenceRef, RequestId, TokenId};
+use dkron_core::command::{
+    Action, Command, Counters, Errand, Founding, PutJob, Scope, Status, Stretch, Version,
+};
+use dkron_core::ids::{ClusterId, Incarnation, JobUid, NodeId, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::time::Time;
+use dkron_core::voters::Wish;
 use std::sync::Arc;
 
 /// The message for a command in an entry of this time.
@@ -67,6 +70,8 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
         Action::Cordon { node, work } => {
             Wire::Cordon(proto::Cordon { node: node.0, work: work.number().into() })
         }
+        Action::Wish(errand) => Wire::Wish(errand_to_proto(*errand)),
+        Action::Forget(errand) => Wire::Forget(errand_to_proto(*errand)),
         Action::AdoptZoneData { version } => Wire::AdoptZoneData(version.to_string()),
         Action::SetDefaultZone { zone } => Wire::SetDefaultZone(zone.to_string()),
         Action::ZonesFiled { epoch } => Wire::ZonesFiled(*epoch),
@@ -114,6 +119,8 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             let work = numbered(cordon.work, Work::from_number, "cordon.work")?;
             Action::Cordon { node: NodeSlot(cordon.node), work }
         }
+        Wire::Wish(errand) => Action::Wish(errand_from_proto(&errand)?),
+        Wire::Forget(errand) => Action::Forget(errand_from_proto(&errand)?),
         Wire::AdoptZoneData(version) => Action::AdoptZoneData { version: version.into() },
         Wire::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
         Wire::ZonesFiled(epoch) => Action::ZonesFiled { epoch },
@@ -125,6 +132,22 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             first: made.first,
         },
         Wire::RevokeToken(id) => Action::RevokeToken { id: TokenId(wide::read(&id, "revoke_token")?) },
+    })
+}
+
+pub(crate) fn errand_to_proto(errand: Errand) -> proto::Errand {
+    proto::Errand {
+        server: wide::bytes(errand.server.0),
+        wish: errand.wish.number().into(),
+        process: errand.process,
+    }
+}
+
+pub(crate) fn errand_from_proto(errand: &proto::Errand) -> Result<Errand, WireError> {
+    Ok(Errand {
+        server: NodeId(wide::read(&errand.server, "errand.server")?),
+        wish: numbered(errand.wish, Wish::from_number, "errand.wish")?,
+        process: errand.process,
     })
 }
 

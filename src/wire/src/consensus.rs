@@ -20,8 +20,9 @@ pub mod service {
     pub use crate::generated::consensus::v1::consensus_client::ConsensusClient;
     pub use crate::generated::consensus::v1::consensus_server::{Consensus, ConsensusServer};
     pub use crate::generated::consensus::v1::{
-        AppendReply, AppendRequest, Head, SnapshotName, SnapshotPart, SnapshotPlace, SnapshotReply,
-        TransferReply, TransferRequest, VoteReply, VoteRequest,
+        AppendReply, AppendRequest, DigestsReply, DigestsRequest, Head, QuarantineReply, QuarantineRequest,
+        SnapshotName, SnapshotPart, SnapshotPlace, SnapshotReply, TransferReply, TransferRequest, VoteReply,
+        VoteRequest,
     };
 }
 
@@ -183,7 +184,7 @@ pub fn appended_to_wire(answer: &Appended) -> service::AppendReply {
         Appended::Conflict(id) => Answer::Conflict(log_id_to_proto(*id)),
         Appended::Higher(vote) => Answer::Higher(vote_to_proto(vote)),
     };
-    proto::AppendReply { result: Some(result) }
+    proto::AppendReply { result: Some(result), ..Default::default() }
 }
 
 /// The answer in this message.

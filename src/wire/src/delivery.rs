@@ -117,7 +117,7 @@ pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
             Down::Settled(proto::Settled { ids: wide::concat(ids.iter().map(|id| id.0)) })
         }
     };
-    service::ToAgent { message: Some(message) }
+    service::ToAgent { message: Some(message), ..Default::default() }
 }
 
 /// What a server says to an agent with this message.

@@ -1,13 +1,13 @@
 //! The envelope of log entries: format, cluster, incarnation, then a batch of commands.
 //!
-//! Every entry says whose it is, so that a log, an archive or a message of another cluster, or of this one
-//! before a restore, is refused by name and never applied.
+//! Every entry says whose it is, so that a log, an archive or a message of another cluster, or of a later life of
+//! this one, is refused by name and never applied.
 
 use crate::commands;
 use crate::error::WireError;
 use crate::generated::log::v1 as proto;
 use crate::wide;
-use dkron_core::command::{Action, Batch, Command};
+use dkron_core::command::{Action, Batch, Command, DecisionKind};
 use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::time::Time;
 use prost::Message;
@@ -28,6 +28,15 @@ pub fn belongs_to(found: Stamp, own: Stamp) -> Result<(), WireError> {
         return Err(WireError::ForeignIncarnation { found: found.incarnation, own: own.incarnation });
     }
     Ok(())
+}
+
+/// Whether something that is kept, an entry or a snapshot, is of the cluster's own past: a recovered cluster goes on
+/// with what it had. Messages are another matter: they are meant for one incarnation, see [`belongs_to`].
+pub fn is_of_past(found: Stamp, own: Stamp) -> Result<(), WireError> {
+    match found.cluster == own.cluster && found.incarnation < own.incarnation {
+        true => Ok(()),
+        false => belongs_to(found, own),
+    }
 }
 
 /// The part of an entry, and of a snapshot's header, that every format shares.
@@ -72,9 +81,9 @@ pub fn decode_batch(bytes: &[u8]) -> Result<(Stamp, Batch), WireError> {
     Ok((stamp, decode_body(bytes)?))
 }
 
-/// The entry in these bytes if it is of this cluster and incarnation.
+/// The entry in these bytes if it is of this cluster, in this incarnation or an earlier one.
 pub fn decode_own_batch(own: Stamp, bytes: &[u8]) -> Result<Batch, WireError> {
-    belongs_to(read_head(bytes, "entry", ENTRY_FORMAT)?, own)?;
+    is_of_past(read_head(bytes, "entry", ENTRY_FORMAT)?, own)?;
     decode_body(bytes)
 }
 
@@ -91,6 +100,13 @@ pub fn entry_bytes(command: &Command) -> usize {
     let length = commands::to_proto(command, Time::EPOCH).encoded_len();
     let timed = match &command.action {
         Action::Stage { jobs, .. } => 1 + jobs.len(),
+        // What was passed over at a re-filing is told apart from the entry's time, in each row anew.
+        Action::Decide(decisions) => {
+            1 + decisions
+                .iter()
+                .filter(|decision| matches!(decision.kind, DecisionKind::Refile { .. }))
+                .count()
+        }
         _ => 1,
     };
     // The tag and the length before the command, and before each message within that holds times.

@@ -5,9 +5,11 @@
 
 mod commands;
 pub mod consensus;
+pub mod copies;
 mod decisions;
 pub mod definition;
 pub mod delivery;
+pub mod digests;
 pub mod entry;
 mod error;
 pub mod formation;
@@ -16,8 +18,10 @@ mod generated;
 pub mod gossip;
 pub mod history;
 pub mod journal;
+pub mod keyring;
 mod launch;
 mod numbers;
+pub mod operator;
 pub mod raft;
 mod registration;
 pub mod reply;

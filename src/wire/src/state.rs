@@ -4,8 +4,8 @@
 //! written at all, so that servers with equal states write equal snapshots; they are read as 0.
 
 use crate::commands::{
-    counters_from_proto, counters_to_proto, founding_from_proto, founding_to_proto, numbered, put_from_proto,
-    put_to_proto,
+    counters_from_proto, counters_to_proto, errand_from_proto, errand_to_proto, founding_from_proto,
+    founding_to_proto, numbered, put_from_proto, put_to_proto,
 };
 use crate::error::WireError;
 use crate::generated::state::v1 as proto;
@@ -13,7 +13,7 @@ use crate::generated::state::v1::record::Record as Wire;
 use crate::launch::{origin_from_parts, origin_to_parts};
 use crate::{definition, registration, reply, token, wide};
 use bytes::Bytes;
-use dkron_core::command::Counters;
+use dkron_core::command::{Counters, Errand};
 use dkron_core::execution::Verdict;
 use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, RequestId, TokenId};
 use dkron_core::node::{Liveness, Work};
@@ -23,6 +23,7 @@ use dkron_core::state::record::{
     Turn,
 };
 use dkron_core::time::Time;
+use dkron_core::voters::Wished;
 use prost::Message;
 use std::sync::Arc;
 
@@ -41,6 +42,10 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
             marked_at: node.marked_at.nanos(),
             work: node.work.number().into(),
         }),
+        Record::Wish(server, wished) => {
+            let errand = Errand { server: *server, wish: wished.wish, process: wished.process };
+            Wire::Wish(proto::Wish { errand: Some(errand_to_proto(errand)), at: wished.at.nanos() })
+        }
         Record::Remembered(request, remembered) => Wire::Remembered(proto::Remembered {
             request: wide::bytes(request.0),
             at: remembered.at.nanos(),
@@ -71,6 +76,11 @@ pub fn decode_record(bytes: impl bytes::Buf) -> Result<Record, WireError> {
         }
         Wire::Requested(requested) => Record::Requested(0, requested_from_proto(&requested)?),
         Wire::Node(node) => Record::Node(NodeSlot(node.slot), node_from_proto(node)?),
+        Wire::Wish(wish) => {
+            let errand = wish.errand.ok_or(WireError::Missing { field: "wish.errand" })?;
+            let Errand { server, wish: wished, process } = errand_from_proto(&errand)?;
+            Record::Wish(server, Wished { wish: wished, process, at: Time::from_nanos(wish.at) })
+        }
         Wire::Remembered(remembered) => {
             let request = RequestId(wide::read(&remembered.request, "remembered.request")?);
             Record::Remembered(request, remembered_from_proto(remembered)?)

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub mod service {
     pub use crate::generated::server::v1::leader_client::LeaderClient;
     pub use crate::generated::server::v1::leader_server::{Leader, LeaderServer};
-    pub use crate::generated::server::v1::{SubmitReply, SubmitRequest};
+    pub use crate::generated::server::v1::{OperateReply, OperateRequest, SubmitReply, SubmitRequest};
 }
 
 /// Whom a message between servers is meant for.

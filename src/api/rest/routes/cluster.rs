@@ -6,12 +6,17 @@ use crate::api::rest::go_json::Json;
 use crate::api::rest::member_json::{MemberStatus, MemberView, encode_leader, encode_members};
 use crate::api::rest::replies::{encode_health, encode_is_leader, encode_paused};
 use crate::api::rest::status_json::{StatusView, encode_status};
+use crate::api::status::Problem;
 use crate::app::cluster::{Member, gone};
 use crate::telemetry::counters;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dkron_core::command::Scope;
+use std::time::Duration;
+
+/// How long the state may take to answer a probe.
+const LIVE_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn status(State(door): State<Door>, query: Query) -> Answer {
     let members = door.app.members().await?;
@@ -105,7 +110,12 @@ pub(super) async fn metrics() -> Response {
 
 /// The process is alive and its state can be read.
 pub(super) async fn live(State(door): State<Door>) -> Answer {
-    let health = door.app.health().await?;
+    let health = tokio::time::timeout(LIVE_WAIT, door.app.health()).await;
+    let stuck = |_| {
+        let message = format!("the state did not answer within {} s", LIVE_WAIT.as_secs());
+        Problem(StatusCode::SERVICE_UNAVAILABLE, message)
+    };
+    let health = health.map_err(stuck)??;
     let body = Json::object([
         ("live", Json::Bool(true)),
         ("applied", Json::Number(health.applied.into())),
@@ -115,17 +125,14 @@ pub(super) async fn live(State(door): State<Door>) -> Answer {
     Ok(json(StatusCode::OK, body.render(false)))
 }
 
-/// Writes are taken and ticks decided; otherwise 503 with the reasons.
+/// Writes are taken, ticks decided, and what is shown is true; otherwise 503 with the reasons.
 pub(super) async fn ready(State(door): State<Door>) -> Answer {
     let health = door.app.health().await?;
-    let mut reasons = Vec::new();
-    if !health.has_leader {
-        reasons.push(Json::text("no leader is known: writes and ticks wait for a quorum"));
-    }
-    if let Some(since) = health.held_since {
-        reasons.push(Json::text(format!("all ticks are held since {since}")));
-    }
-    let status = if health.has_leader { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = Json::object([("ready", Json::Bool(health.has_leader)), ("reasons", Json::List(reasons))]);
+    let obstacles = door.app.obstacles().await;
+    let ready = obstacles.is_empty();
+    let held = health.held_since.map(|since| format!("all ticks are held since {since}"));
+    let reasons = obstacles.into_iter().chain(held).chain(door.app.remarks()).map(Json::text);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = Json::object([("ready", Json::Bool(ready)), ("reasons", Json::List(reasons.collect()))]);
     Ok(json(status, body.render(false)))
 }

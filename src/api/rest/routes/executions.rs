@@ -10,7 +10,7 @@ use crate::app::access::Caller;
 use crate::app::executions::Run;
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use dkron_core::execution::Verdict;
 use dkron_core::time::Time;
 
@@ -37,7 +37,13 @@ pub(super) async fn get(
     query: Query,
 ) -> Answer {
     let run = door.app.execution(&job, &execution).await?;
-    Ok(json(StatusCode::OK, encode_execution(&view(&run), query.pretty())))
+    let mut response = json(StatusCode::OK, encode_execution(&view(&run), query.pretty()));
+    if run.cut > 0 {
+        // The body is Dkron's, which has no place for it.
+        let name = HeaderName::from_static("x-dkron-output-cut");
+        response.headers_mut().insert(name, HeaderValue::from(run.cut));
+    }
+    Ok(response)
 }
 
 pub(super) async fn busy(
@@ -68,6 +74,7 @@ fn view(run: &Run) -> ExecutionView<'_> {
         finished_at: run.finished_at,
         success: run.verdict == Some(Verdict::Succeeded),
         output: &run.output,
+        cut: run.cut > 0,
         node_name: &run.node,
         group: run.decided_at.nanos(),
         attempt: run.attempt,

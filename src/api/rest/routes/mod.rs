@@ -6,7 +6,10 @@ mod cluster;
 mod executions;
 mod guard;
 mod jobs;
+mod operator;
+mod output;
 mod query;
+mod reading;
 mod tokens;
 mod waiting;
 
@@ -21,7 +24,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use dkron_core::job::Words;
 use std::sync::Arc;
 
@@ -48,8 +51,6 @@ pub fn router(door: Door) -> Router {
     let v1 = Router::new()
         .route("/", get(cluster::status))
         .route("/members", get(cluster::members))
-        .route("/leader", get(cluster::leader))
-        .route("/isleader", get(cluster::is_leader))
         .route("/pause", get(cluster::paused).post(cluster::pause))
         .route("/unpause", post(cluster::unpause))
         .route("/hold", post(cluster::hold))
@@ -63,6 +64,7 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/release", post(jobs::release))
         .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
+        .route("/jobs/{job}/executions/{execution}/output", get(output::output))
         .route("/jobs/{job}/skips", get(executions::skips))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/self", get(tokens::own))
@@ -71,8 +73,23 @@ pub fn router(door: Door) -> Router {
         .route("/tokens/{token}", get(tokens::get).delete(tokens::revoke))
         .route("/jobs/{job}/backfill", post(beyond::backfill).get(beyond::waiting).delete(beyond::call_off))
         .route("/default-zone", get(beyond::zone).put(beyond::set_zone))
+        .route("/leave", post(operator::leave))
+        .route("/operator/health", get(operator::health))
+        .route("/cluster/peers", get(operator::peers))
+        .route("/cluster/peers/{peer}", delete(operator::remove))
+        .route("/cluster/peers/{peer}/demote", post(operator::demote))
+        .route("/cluster/peers/{peer}/promote", post(operator::promote))
+        .route("/cluster/transfer", post(operator::transfer))
+        .route("/nodes", get(operator::nodes))
+        .route("/nodes/{node}/drain", post(operator::drain))
+        .route("/nodes/{node}/cordon", post(operator::cordon))
+        .route("/nodes/{node}/uncordon", post(operator::uncordon))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/restore", post(jobs::restore).layer(DefaultBodyLimit::max(BACKUP_BYTES_MAX)))
+        .layer(from_fn_with_state(door.clone(), reading::truthful))
+        // These say nothing of the state.
+        .route("/leader", get(cluster::leader))
+        .route("/isleader", get(cluster::is_leader))
         .layer(from_fn_with_state(door.clone(), access::check))
         .layer(from_fn_with_state(door.clone(), guard::whom))
         .layer(axum::middleware::from_fn(guard::same_origin));
@@ -82,7 +99,12 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
         .route("/", get(guard::front).layer(from_fn_with_state(door.clone(), guard::whom)))
-        .route("/v1/", get(cluster::status).layer(from_fn_with_state(door.clone(), guard::whom)))
+        .route(
+            "/v1/",
+            get(cluster::status)
+                .layer(from_fn_with_state(door.clone(), reading::truthful))
+                .layer(from_fn_with_state(door.clone(), guard::whom)),
+        )
         .layer(from_fn_with_state(door.clone(), access::check))
         .nest("/v1", v1)
         .fallback(any(guard::not_found))

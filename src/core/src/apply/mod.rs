@@ -131,6 +131,8 @@ impl Step<'_> {
             Action::Register(registration) => self.register(registration),
             Action::Mark { node, liveness } => self.mark(*node, *liveness),
             Action::Cordon { node, work } => self.cordon(*node, *work),
+            Action::Wish(errand) => Ok(self.wish(*errand)),
+            Action::Forget(errand) => Ok(self.forget(*errand)),
             Action::AdoptZoneData { version } => Ok(self.adopt_zone_data(version)),
             Action::SetDefaultZone { zone } => self.set_default_zone(zone),
             Action::ZonesFiled { epoch } => Ok(self.zones_filed(*epoch)),

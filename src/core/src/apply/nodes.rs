@@ -1,12 +1,13 @@
 //! Nodes come, go and come back: what that means for the executions that they hold.
 
 use super::Step;
-use crate::command::{Refusal, Reply};
+use crate::command::{Errand, Refusal, Reply};
 use crate::ids::{ExecutionRef, NodeSlot};
 use crate::job::Concurrency;
 use crate::node::{Liveness, Registration, Work};
 use crate::state::record::NodeRecord;
 use crate::time::Time;
+use crate::voters::Wished;
 
 impl Step<'_> {
     pub(super) fn register(&mut self, registration: &Registration) -> Result<Reply, Refusal> {
@@ -126,6 +127,22 @@ impl Step<'_> {
             self.ledger.state.edit_node(slot, |node| node.work = work);
         }
         Ok(Reply::Done)
+    }
+
+    /// The newest wish about a server is the one that stands.
+    pub(super) fn wish(&mut self, errand: Errand) -> Reply {
+        let wished = Wished { wish: errand.wish, process: errand.process, at: self.now };
+        self.ledger.state.set_wish(errand.server, Some(wished));
+        Reply::Done
+    }
+
+    /// A wish that came after the one that is over stands.
+    pub(super) fn forget(&mut self, errand: Errand) -> Reply {
+        let known = self.state().wish(errand.server);
+        if known.is_some_and(|known| (known.wish, known.process) == (errand.wish, errand.process)) {
+            self.ledger.state.set_wish(errand.server, None);
+        }
+        Reply::Done
     }
 
     /// A place that the node has left for a new one, or whose name another living node has, stays given up.

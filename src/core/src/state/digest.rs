@@ -8,8 +8,9 @@ use super::record::{
     Execution, JobRecord, NodeRecord, Occurrence, Progress, Remembered, Requested, Staged, Turn,
 };
 use crate::access::Token;
-use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, RequestId, TokenId};
+use crate::ids::{JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use crate::time::Time;
+use crate::voters::Wished;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Two states are compared only under the same version.
@@ -222,4 +223,8 @@ pub(super) fn token(id: TokenId, token: &Token) -> u128 {
 
 pub(super) fn free(slot: JobSlot, generation: u32) -> u128 {
     Bytes::new(8).small(slot.0).small(generation).hash()
+}
+
+pub(super) fn wish(server: NodeId, wished: &Wished) -> u128 {
+    Bytes::new(9).number(server.0).small(wished.wish.number()).small(wished.process).time(wished.at).hash()
 }

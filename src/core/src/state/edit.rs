@@ -3,10 +3,11 @@
 use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Turn};
 use super::{Slot, State, digest};
 use crate::access::Token;
-use crate::ids::{JobSlot, NodeSlot, OccurrenceRef, Origin, RequestId, TokenId};
+use crate::ids::{JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin, RequestId, TokenId};
 use crate::rules::Rules;
 use crate::schedule::Zone;
 use crate::time::Time;
+use crate::voters::Wished;
 use std::sync::Arc;
 
 impl State {
@@ -311,6 +312,15 @@ impl State {
         let other = self.node_names.get(&name).and_then(|other| self.node(*other));
         if !gone || other.is_none_or(|other| other.liveness.is_gone()) {
             self.node_names.insert(name, slot);
+        }
+    }
+
+    pub(crate) fn set_wish(&mut self, server: NodeId, wished: Option<Wished>) {
+        let old = self.wishes.remove(&server).map_or(0, |old| digest::wish(server, &old));
+        let new = wished.as_ref().map_or(0, |new| digest::wish(server, new));
+        self.swap_digest(old, new);
+        if let Some(wished) = wished {
+            self.wishes.insert(server, wished);
         }
     }
 

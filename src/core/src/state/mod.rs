@@ -21,6 +21,7 @@ use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Origin,
 use crate::rules::Rules;
 use crate::schedule::Zone;
 use crate::time::Time;
+use crate::voters::Wished;
 use imbl::{OrdMap, OrdSet, Vector};
 use record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Timer};
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct State {
     loads: Vector<u32>,
     node_ids: OrdMap<NodeId, NodeSlot>,
     node_names: OrdMap<Arc<str>, NodeSlot>,
+    /// What operators wish of servers.
+    wishes: OrdMap<NodeId, Wished>,
 
     remembered: OrdMap<RequestId, Arc<Remembered>>,
     remembered_times: OrdSet<(Time, RequestId)>,
@@ -100,6 +103,7 @@ impl Default for State {
             loads: Vector::new(),
             node_ids: OrdMap::new(),
             node_names: OrdMap::new(),
+            wishes: OrdMap::new(),
             remembered: OrdMap::new(),
             remembered_times: OrdSet::new(),
             staged: OrdMap::new(),

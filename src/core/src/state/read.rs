@@ -8,6 +8,7 @@ use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, Request
 use crate::node::Work;
 use crate::schedule::{Zone, ZoneData, Zones};
 use crate::time::Time;
+use crate::voters::Wished;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -206,6 +207,16 @@ impl State {
         self.nodes.iter().enumerate().map(|(index, node)| (NodeSlot(index as u32), node))
     }
 
+    /// What an operator wishes of a server.
+    pub fn wish(&self, server: NodeId) -> Option<Wished> {
+        self.wishes.get(&server).copied()
+    }
+
+    /// What operators wish of servers.
+    pub fn wishes(&self) -> impl Iterator<Item = (NodeId, Wished)> + '_ {
+        self.wishes.iter().map(|(server, wished)| (*server, *wished))
+    }
+
     /// What was answered to a request.
     pub fn remembered(&self, request: RequestId) -> Option<&Arc<Remembered>> {
         self.remembered.get(&request)
@@ -260,10 +271,12 @@ impl State {
         let nodes = self.nodes().map(|(slot, node)| Record::Node(slot, NodeRecord::clone(node)));
         let cluster = self.cluster.iter().cloned().map(Record::Cluster);
         let tokens = self.tokens().map(|(id, token)| Record::Token(id, Token::clone(token)));
+        let wishes = self.wishes().map(|(server, wished)| Record::Wish(server, wished));
         cluster
             .chain(free)
             .chain(jobs)
             .chain(nodes)
+            .chain(wishes)
             .chain(occurrences)
             .chain(requested)
             .chain(waiting)

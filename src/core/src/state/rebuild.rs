@@ -123,6 +123,12 @@ impl State {
             Record::Remembered(request, _) if self.remembered.contains_key(&request) => {
                 return Err(RebuildError::Twice(format!("request {request}")));
             }
+            Record::Wish(server, wished) => {
+                if self.wish(server).is_some() {
+                    return Err(RebuildError::Twice(format!("the wish about server {server}")));
+                }
+                self.set_wish(server, Some(wished));
+            }
             Record::Remembered(request, remembered) => self.remember(request, remembered),
             Record::Staged(import, touched_at, job) => {
                 let mut jobs = self.staged(import).map(|staged| staged.jobs.clone()).unwrap_or_default();

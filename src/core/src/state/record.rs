@@ -4,12 +4,13 @@ use crate::access::Token;
 use crate::command::{Counters, PutJob, Reply, Version};
 use crate::execution::Verdict;
 use crate::ids::{
-    ExecutionId, ExecutionRef, JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, Origin, RequestId,
-    TokenId,
+    ExecutionId, ExecutionRef, JobSlot, JobUid, NodeId, NodeSlot, OccurrenceId, OccurrenceRef, Origin,
+    RequestId, TokenId,
 };
 use crate::node::{Liveness, Registration, Work};
 use crate::rules::{self, Rules};
 use crate::time::{Span, Time};
+use crate::voters::Wished;
 use std::sync::Arc;
 
 /// A job as the state holds it: a hot part, and the definition as opaque bytes.
@@ -321,6 +322,8 @@ pub enum Record {
     Requested(u64, Requested),
     /// A node.
     Node(NodeSlot, NodeRecord),
+    /// What an operator wishes of a server.
+    Wish(NodeId, Wished),
     /// A remembered request.
     Remembered(RequestId, Remembered),
     /// A part of an import: its jobs from this position on.

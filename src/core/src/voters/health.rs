@@ -1,9 +1,12 @@
 //! How well the servers are: what the API, the command line and an alert show.
 
 use super::watch::{is_alive, is_heard, is_well};
-use super::{Situation, Watch, quorum};
+use super::{Membership, Situation, Watch, Wish, quorum};
 use crate::ids::NodeId;
-use crate::time::Time;
+use crate::roster::Roster;
+use crate::time::{Span, Time};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The cluster.
@@ -21,21 +24,34 @@ pub struct Health {
 
 /// One member.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ServerHealth {
+pub struct Peer {
     /// Its id.
     pub id: NodeId,
     /// Its name.
     pub name: Arc<str>,
+    /// Where it takes calls, `host:port`.
+    pub address: Arc<str>,
     /// Whether it votes.
     pub voter: bool,
     /// Whether it leads.
     pub leader: bool,
+    /// What a person wished of it.
+    pub wish: Option<Wish>,
+}
+
+/// How one member does.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerHealth {
+    /// Who.
+    pub peer: Peer,
     /// Entries behind the leader.
     pub lag: Option<u64>,
     /// When it last answered the leader.
     pub heard: Option<Time>,
     /// Well without a break since.
     pub well_since: Option<Time>,
+    /// How far its clock is ahead of the leader's, as last heard.
+    pub clock_ahead: Option<Span>,
     /// What is wrong with it; empty if it is well.
     pub complaints: Vec<Complaint>,
 }
@@ -58,8 +74,8 @@ impl Health {
         let servers: Vec<ServerHealth> =
             members.keys().map(|id| server(situation, watch, *id, now)).collect();
         let well_voters =
-            servers.iter().filter(|server| server.voter && server.complaints.is_empty()).count();
-        let quorum_size = quorum(servers.iter().filter(|server| server.voter).count());
+            servers.iter().filter(|server| server.peer.voter && server.complaints.is_empty()).count();
+        let quorum_size = quorum(servers.iter().filter(|server| server.peer.voter).count());
         Health {
             healthy: servers.iter().all(|server| server.complaints.is_empty()),
             quorum_size,
@@ -69,8 +85,33 @@ impl Health {
     }
 }
 
+/// The members, each with what is wished of it, as any of them knows them.
+pub fn peers(membership: &Membership, roster: &Roster, wishes: &BTreeMap<NodeId, Wish>) -> Vec<Peer> {
+    let peer = |id: &NodeId| peer(*id, membership, roster, wishes);
+    membership.members.keys().map(peer).collect()
+}
+
+fn peer(id: NodeId, membership: &Membership, roster: &Roster, wishes: &BTreeMap<NodeId, Wish>) -> Peer {
+    let member = membership.members.get(&id).cloned().unwrap_or_default();
+    let (name, address) = match roster.server(id) {
+        Some(server) => (server.name.clone(), server.calls.clone()),
+        None => (member.name, member.address),
+    };
+    let leader = id == membership.leader;
+    Peer { id, name, address, voter: member.voter, leader, wish: wishes.get(&id).copied() }
+}
+
+/// Whom a leader that goes hands over to: the voter that lags least, and of equal ones was heard last.
+pub fn heir(membership: &Membership, wishes: &BTreeMap<NodeId, Wish>) -> Option<NodeId> {
+    let stays = |id: &NodeId| !matches!(wishes.get(id), Some(Wish::Demote | Wish::Remove));
+    let others = membership.members.iter().filter(|(id, member)| **id != membership.leader && member.voter);
+    let heirs = others.filter(|(id, _)| stays(id));
+    let heirs = heirs.filter_map(|(id, member)| Some((member.lag?, Reverse(member.heard?), *id)));
+    heirs.min().map(|(_, _, id)| id)
+}
+
 fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> ServerHealth {
-    let member = situation.membership.members.get(&id).cloned().unwrap_or_default();
+    let member = situation.membership.members.get(&id);
     let mut complaints = Vec::new();
     if !is_alive(situation, id) {
         complaints.push(Complaint::NotAlive);
@@ -82,13 +123,11 @@ fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> Server
         complaints.push(Complaint::Lagging);
     }
     ServerHealth {
-        id,
-        name: situation.roster.server(id).map_or(member.name, |server| server.name.clone()),
-        voter: member.voter,
-        leader: id == situation.membership.leader,
-        lag: member.lag,
-        heard: member.heard,
+        peer: peer(id, situation.membership, situation.roster, situation.wishes),
+        lag: member.and_then(|member| member.lag),
+        heard: member.and_then(|member| member.heard),
         well_since: watch.well_since(id),
+        clock_ahead: None,
         complaints,
     }
 }

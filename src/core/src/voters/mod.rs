@@ -13,12 +13,14 @@ mod plan;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod wished;
 mod words;
 
 pub use format::{TooFarApart, admits, log_format};
-pub use health::{Complaint, Health, ServerHealth};
+pub use health::{Complaint, Health, Peer, ServerHealth, heir, peers};
 pub use plan::plan;
 pub use watch::Watch;
+pub use wished::{Unfit, WISH_MEMORY, Wished, admit, is_done};
 
 use crate::ids::{NodeId, Stamp};
 use crate::limits;
@@ -49,6 +51,8 @@ pub struct Membership {
     pub leader: NodeId,
     /// Whether a change is under way.
     pub changing: bool,
+    /// Whether a change was begun, is in the log and was never finished: whoever made it died in between.
+    pub unfinished: bool,
     /// All members.
     pub members: BTreeMap<NodeId, Member>,
 }
@@ -165,6 +169,8 @@ pub enum Change {
         /// The new one.
         address: Arc<str>,
     },
+    /// Finish a change that was begun: the old voters are needed no more.
+    Finish,
     /// Hand the leadership over: what is wished of the leader itself is done by the next one.
     HandOver {
         /// To whom.
@@ -193,6 +199,8 @@ pub enum Reason {
     Surplus,
     /// It has another address.
     Moved,
+    /// Who began it did not finish it.
+    Begun,
 }
 
 /// A change and why.

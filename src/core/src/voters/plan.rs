@@ -11,7 +11,14 @@ use std::collections::BTreeSet;
 /// The next change, if there is one to make. To be asked again once it is committed or has failed.
 pub fn plan(situation: &Situation, watch: &Watch, now: Time) -> Option<Proposal> {
     let planner = Planner { situation, watch, now, voters: situation.membership.voters() };
-    if situation.membership.changing || !planner.is_safe(&planner.voters) {
+    if situation.membership.changing {
+        return None;
+    }
+    if situation.membership.unfinished {
+        // Whoever lives: the voters that it leaves are those that decide already.
+        return propose(Some(Change::Finish), Reason::Begun);
+    }
+    if !planner.is_safe(&planner.voters) {
         return None;
     }
     let autopilot = situation.settings.autopilot;

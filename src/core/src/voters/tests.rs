@@ -103,6 +103,15 @@ impl Scene {
         self.look();
     }
 
+    fn admit(&self, number: u128, wish: Wish) -> Result<(), Unfit> {
+        admit(&self.situation(), id(number), wish, self.now)
+    }
+
+    fn is_done(&self, number: u128, wish: Wish, process: u64, age: Span) -> bool {
+        let wished = Wished { wish, process, at: self.now };
+        is_done(&self.situation(), id(number), wished, self.now + age)
+    }
+
     fn next(&self) -> Option<Change> {
         plan(&self.situation(), &self.watch, self.now).map(|proposal| proposal.change)
     }
@@ -220,6 +229,81 @@ fn a_server_that_leaves_for_good_goes_at_once_and_stays_away() {
     assert_eq!(scene.next(), Some(Change::Remove(id(2))));
     scene.membership.members.remove(&id(2));
     assert_eq!(scene.next(), None);
+}
+
+#[test]
+fn a_wish_that_would_leave_too_few_live_voters_is_refused_with_the_numbers() {
+    let mut scene = Scene::of(3);
+    assert_eq!(scene.admit(2, Wish::Remove), Ok(()));
+    scene.fall_silent(3);
+    let refused = Err(Unfit::TooFew { voters: 2, live: 1, needed: 2 });
+    assert_eq!(scene.admit(2, Wish::Remove), refused);
+    assert_eq!(scene.admit(2, Wish::Demote), refused);
+    assert_eq!(scene.admit(1, Wish::Demote), refused, "the leader is a voter like any other");
+    assert_eq!(scene.admit(3, Wish::Remove), Ok(()), "the dead one can go");
+    assert_eq!(Scene::of(1).admit(1, Wish::Remove), Err(Unfit::LastVoter));
+    assert_eq!(Scene::of(2).admit(1, Wish::Remove), Ok(()));
+    let mut scene = Scene::of(2);
+    scene.wishes.insert(id(2), Wish::Remove);
+    assert_eq!(scene.admit(1, Wish::Demote), Err(Unfit::LastVoter), "with the other one's wish");
+    assert_eq!(scene.admit(9, Wish::Promote), Err(Unfit::Gone));
+}
+
+#[test]
+fn a_removed_server_stays_away_while_its_process_runs_and_may_come_back_by_a_new_one() {
+    let mut scene = Scene::of(3);
+    scene.announce(3, |server| server.process = 7);
+    scene.membership.members.remove(&id(3));
+    scene.wishes.insert(id(3), Wish::Remove);
+    let day = Span::from_seconds(86_400);
+    assert!(!scene.is_done(3, Wish::Remove, 7, day), "it runs");
+    assert_eq!(scene.next(), None);
+    scene.roster.servers.get_mut(&id(3)).expect("seen").liveness = Liveness::Failed;
+    assert!(!scene.is_done(3, Wish::Remove, 7, day), "a moment of silence is no new start");
+    scene.roster.servers.get_mut(&id(3)).expect("seen").liveness = Liveness::Alive;
+    scene.announce(3, |server| server.process = 8);
+    assert!(scene.is_done(3, Wish::Remove, 7, Span::ZERO));
+    scene.roster.servers.remove(&id(3));
+    assert!(!scene.is_done(3, Wish::Remove, 7, Span::from_seconds(60)));
+    assert!(scene.is_done(3, Wish::Remove, 7, day), "nobody knows it any more");
+}
+
+#[test]
+fn wishes_are_over_when_they_are_fulfilled_or_their_server_is_gone() {
+    let mut scene = Scene::of(3);
+    assert!(scene.is_done(3, Wish::Promote, 0, Span::ZERO), "it votes");
+    assert!(!scene.is_done(3, Wish::Demote, 0, Span::ZERO), "it would be promoted again");
+    scene.membership.members.remove(&id(3));
+    assert!(scene.is_done(3, Wish::Demote, 0, Span::ZERO));
+    assert!(!scene.is_done(3, Wish::Promote, 0, Span::ZERO), "it is on its way in");
+    scene.roster.servers.remove(&id(3));
+    assert!(scene.is_done(3, Wish::Promote, 0, Span::ZERO));
+}
+
+#[test]
+fn a_change_that_was_begun_is_finished_before_anything_else_is_begun() {
+    let mut scene = Scene::of(2);
+    scene.come(3);
+    scene.membership.unfinished = true;
+    scene.membership.changing = true;
+    assert_eq!(scene.next(), None, "it is not in the log yet");
+    scene.membership.changing = false;
+    scene.fall_silent(2);
+    assert_eq!(scene.next(), Some(Change::Finish), "even if too few live for anything else");
+}
+
+#[test]
+fn the_heir_is_the_voter_that_lags_least_and_stays() {
+    let mut scene = Scene::of(4);
+    let lag = |scene: &mut Scene, number: u128, lag| {
+        scene.membership.members.get_mut(&id(number)).expect("a member").lag = lag;
+    };
+    lag(&mut scene, 2, Some(9));
+    lag(&mut scene, 4, None);
+    assert_eq!(heir(&scene.membership, &scene.wishes), Some(id(3)));
+    scene.wishes.insert(id(3), Wish::Remove);
+    assert_eq!(heir(&scene.membership, &scene.wishes), Some(id(2)));
+    assert_eq!(heir(&Scene::of(1).membership, &BTreeMap::new()), None);
 }
 
 #[test]

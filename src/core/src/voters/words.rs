@@ -15,6 +15,7 @@ impl fmt::Display for Reason {
             Reason::Gone => "its machine is gone",
             Reason::Surplus => "there are more voters than allowed",
             Reason::Moved => "its address changed",
+            Reason::Begun => "whoever began it did not finish it",
         })
     }
 }
@@ -32,6 +33,7 @@ impl fmt::Display for Change {
             Change::UpdateAddress { id, address } => {
                 write!(formatter, "note address {address} of server {id}")
             }
+            Change::Finish => formatter.write_str("finish the change of the voters that was begun"),
             Change::HandOver { to } => write!(formatter, "hand the leadership over to server {to}"),
         }
     }
@@ -50,6 +52,31 @@ impl fmt::Display for Complaint {
             Complaint::Unheard => "it does not answer the leader",
             Complaint::Lagging => "it lags behind the leader",
         })
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Wish::Promote => "promote",
+            Wish::Demote => "demote",
+            Wish::Remove => "remove",
+        })
+    }
+}
+
+impl Complaint {
+    /// All complaints in the order of their stable numbers.
+    pub const ALL: [Complaint; 3] = [Complaint::NotAlive, Complaint::Unheard, Complaint::Lagging];
+
+    /// The stable number of the wire.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The complaint with this number.
+    pub fn from_number(number: u8) -> Option<Complaint> {
+        Complaint::ALL.get(usize::from(number)).copied()
     }
 }
 

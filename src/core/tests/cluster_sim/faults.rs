@@ -1,12 +1,14 @@
 //! What goes wrong until it does not any more, what gossip carries, and when a run has come to its end.
 
 use crate::disk::Machine;
+use crate::group::Group;
 use crate::message::Event;
 use crate::plot::Kind;
+use crate::process::time;
 use crate::world::World;
 use dkron_core::ids::NodeId;
 use dkron_core::roster::Liveness;
-use dkron_core::voters::{Wish, quorum};
+use dkron_core::voters::{Wish, Wished, quorum};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -132,10 +134,15 @@ impl World {
         let id = self.machines[place].disk.id;
         let intact =
             |voter: &&NodeId| **voter != id && self.machines.iter().any(|machine| machine.disk.id == **voter);
-        let survives = self.groups.values().filter(|group| group.founded).all(|group| {
-            !group.voters.contains(&id)
-                || group.voters.iter().filter(intact).count() >= quorum(group.voters.len())
-        });
+        let stays = |voters: &BTreeSet<NodeId>| {
+            !voters.contains(&id) || voters.iter().filter(intact).count() >= quorum(voters.len())
+        };
+        let founded = |group: &&Group| group.founded;
+        let survives = self
+            .groups
+            .values()
+            .filter(founded)
+            .all(|group| stays(&group.voters) && group.old.as_ref().is_none_or(stays));
         if self.losses == 0 || !survives {
             return;
         }
@@ -150,8 +157,17 @@ impl World {
     fn wish(&mut self, place: usize) {
         let id = self.machines[place].disk.id;
         let wish = *self.chance.pick(&[Wish::Demote, Wish::Remove, Wish::Promote]);
-        let groups = self.groups.values_mut().filter(|group| group.founded);
-        groups.for_each(|group| group.wishes.extend([(id, wish)]));
+        let wished = Wished { wish, process: self.machines[place].epoch, at: time(self.now) };
+        for group in self.groups.values_mut().filter(|group| group.founded) {
+            // Of a server that is no member nothing else can be wished.
+            if wish != Wish::Promote && !group.members().any(|member| *member == id) {
+                continue;
+            }
+            group.wishes.insert(id, wished);
+            if wish == Wish::Promote {
+                group.removed.remove(&id);
+            }
+        }
     }
 
     /// From here on nothing goes wrong, and persons have mended what they had to.
@@ -159,7 +175,10 @@ impl World {
         self.say(|| "nothing goes wrong any more".to_owned());
         self.faulty = false;
         self.mend();
-        self.groups.values_mut().for_each(|group| group.wishes.clear());
+        self.groups.values_mut().for_each(|group| {
+            group.wishes.clear();
+            group.removed.clear();
+        });
         for place in 0..self.machines.len() {
             let machine = &mut self.machines[place];
             machine.agent = false;
@@ -208,6 +227,8 @@ impl World {
         let votes = all.len().min(self.settings.voters_max);
         if let Some(machine) = outside {
             Some(format!("{} is not in the cluster: {}", machine.name, self.stages()))
+        } else if group.old.is_some() {
+            Some("a change of the voters is not finished".to_owned())
         } else if members != all {
             Some(format!("the members {members:?} are not the living {all:?}"))
         } else if group.voters.len() != votes {

@@ -12,7 +12,8 @@ use dkron_core::ids::{ClusterId, NodeId, Stamp};
 use dkron_core::roster::{Liveness, Roster};
 use dkron_core::time::Span;
 use dkron_core::voters::{
-    Change, Member, Membership, Proposal, Reason, Settings, Situation, Watch, Wish, plan, quorum,
+    Change, Member, Membership, Proposal, Reason, Settings, Situation, Watch, Wish, Wished, is_done, plan,
+    quorum,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,11 @@ pub(crate) struct Group {
     watch: Watch,
     heard: BTreeMap<NodeId, i64>,
     lag: BTreeMap<NodeId, u64>,
-    pub(crate) wishes: BTreeMap<NodeId, Wish>,
+    pub(crate) wishes: BTreeMap<NodeId, Wished>,
+    /// The servers that were removed by a wish, and the process of each at the time.
+    pub(crate) removed: BTreeMap<NodeId, u64>,
+    /// The voters before a change that was begun and not finished: they decide too.
+    pub(crate) old: Option<BTreeSet<NodeId>>,
     /// When the membership last changed.
     pub(crate) changed: i64,
 }
@@ -53,16 +58,23 @@ impl Group {
             heard: BTreeMap::new(),
             lag: BTreeMap::new(),
             wishes: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            old: None,
             changed: 0,
         }
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = &NodeId> {
-        self.voters.iter().chain(&self.learners)
+        self.voters.iter().chain(&self.learners).chain(self.old.iter().flatten())
     }
 
     pub(crate) fn address(&self, id: NodeId) -> &str {
         self.known.get(&id).map_or("", |(_, address)| address)
+    }
+
+    /// Whether it votes, by the old voters or the new ones.
+    fn votes(&self, id: NodeId) -> bool {
+        self.voters.contains(&id) || self.old.as_ref().is_some_and(|old| old.contains(&id))
     }
 
     /// The voters after a change.
@@ -95,6 +107,7 @@ impl Group {
             Change::UpdateAddress { id, address } => {
                 self.known.entry(id).and_modify(|known| known.1 = address.to_string());
             }
+            Change::Finish => self.old = None,
             Change::HandOver { .. } => {}
         }
     }
@@ -125,7 +138,7 @@ impl World {
     /// The leader, elected if there is none.
     fn leader(&mut self, cluster: ClusterId) -> Option<usize> {
         let group = &self.groups[&cluster];
-        let votes = |place: &usize| group.voters.contains(&self.machines[*place].disk.id);
+        let votes = |place: &usize| group.votes(self.machines[*place].disk.id);
         let present = group.leader.filter(|caller| self.is_current(*caller)).map(|caller| caller.machine);
         if let Some(place) = present.filter(votes) {
             return Some(place);
@@ -194,7 +207,12 @@ impl World {
     }
 
     fn is_quorum(&self, cluster: ClusterId, leader: usize, followers: &BTreeSet<usize>) -> bool {
-        self.decides(&self.groups[&cluster].voters, leader, followers)
+        self.decides_in(&self.groups[&cluster], leader, followers)
+    }
+
+    fn decides_in(&self, group: &Group, leader: usize, followers: &BTreeSet<usize>) -> bool {
+        let old = group.old.as_ref().is_none_or(|old| self.decides(old, leader, followers));
+        old && self.decides(&group.voters, leader, followers)
     }
 
     fn decides(&self, voters: &BTreeSet<NodeId>, leader: usize, followers: &BTreeSet<usize>) -> bool {
@@ -237,17 +255,32 @@ impl World {
             self.say(|| format!("{leader} proposes: {proposal}"));
             self.check(&group, leader, &proposal);
             let after = group.after(&proposal.change);
-            if self.decides(&group.voters, leader, followers) && self.decides(&after, leader, followers) {
+            if self.decides_in(&group, leader, followers) && self.decides(&after, leader, followers) {
                 self.counted.changes += 1;
                 if let Change::HandOver { to } = proposal.change {
                     let heir = self.up(to).filter(|place| self.index(*place) == self.index(leader));
                     group.leader = heir.map(|place| self.caller(place)).or(group.leader);
                     group.watch = Watch::default();
                 }
-                group.take(proposal.change, self.now);
+                self.take(&mut group, proposal, after);
             }
         }
         self.groups.insert(cluster, group);
+    }
+
+    /// A change of the voters takes two steps; at times its leader dies between them.
+    fn take(&mut self, group: &mut Group, proposal: Proposal, after: BTreeSet<NodeId>) {
+        let Proposal { change, reason } = proposal;
+        if let (Change::Remove(id), Reason::Wished) = (&change, reason)
+            && let Some(wished) = group.wishes.get(id)
+        {
+            group.removed.insert(*id, wished.process);
+        }
+        if self.faulty && after != group.voters && self.chance.per_mille(100) {
+            (group.old, group.leader) = (Some(group.voters.clone()), None);
+            self.counted.unfinished += 1;
+        }
+        group.take(change, self.now);
     }
 
     fn proposal(&self, group: &mut Group, leader: usize) -> Option<Proposal> {
@@ -257,19 +290,31 @@ impl World {
             group.members().map(|id| (*id, self.member(group, *id))).collect();
         let mut settings = self.settings.clone();
         self.distort_plan(!group.wishes.is_empty(), &mut roster, &mut members, &mut settings);
-        let membership = Membership { leader: machine.disk.id, changing: false, members };
-        let agents = self.machines.iter().filter(|machine| machine.agent).map(|machine| machine.disk.id);
-        let situation = Situation {
+        let blind = self.mutant == Some(Mutant::BegunChangesStayOpen);
+        let unfinished = group.old.is_some();
+        let membership =
+            Membership { leader: machine.disk.id, changing: blind && unfinished, unfinished, members };
+        let agents: BTreeSet<NodeId> =
+            self.machines.iter().filter(|machine| machine.agent).map(|machine| machine.disk.id).collect();
+        let wishes = group.wishes.iter().map(|(id, wished)| (*id, wished.wish)).collect();
+        let everything = Situation {
             stamp: group.stamp,
             region: "",
             format: 1,
             roster: &roster,
             membership: &membership,
-            wishes: &group.wishes,
-            agents: &agents.collect(),
+            wishes: &wishes,
+            agents: &agents,
             gone: &BTreeSet::new(),
             settings: &settings,
         };
+        let forgets = self.mutant == Some(Mutant::RemovalIsForgotten);
+        group.wishes.retain(|id, wished| {
+            let forgotten = forgets && wished.wish == Wish::Remove && !membership.members.contains_key(id);
+            !forgotten && !is_done(&everything, *id, *wished, time(self.now))
+        });
+        let wishes = group.wishes.iter().map(|(id, wished)| (*id, wished.wish)).collect();
+        let situation = Situation { wishes: &wishes, ..everything };
         group.watch.look(&situation, time(self.now));
         plan(&situation, &group.watch, time(self.now))
     }
@@ -279,7 +324,7 @@ impl World {
         Member {
             name: name.into(),
             address: address.into(),
-            voter: group.voters.contains(&id),
+            voter: group.votes(id),
             lag: group.lag.get(&id).copied(),
             heard: group.heard.get(&id).map(|at| time(*at)),
         }
@@ -320,6 +365,16 @@ impl World {
 
     /// What is true of a change that the leader may propose.
     fn check(&mut self, group: &Group, leader: usize, proposal: &Proposal) {
+        if proposal.change == Change::Finish {
+            return;
+        }
+        if let Change::AddLearner { id, .. } | Change::Promote(id) = &proposal.change {
+            let runs =
+                self.machines.iter().find(|machine| machine.disk.id == *id).map(|machine| machine.epoch);
+            if runs.is_some() && group.removed.get(id).copied() == runs {
+                self.checks.report(format!("removed: {proposal}, and its process is the same"));
+            }
+        }
         let after = group.after(&proposal.change);
         let slack = self.settings.silence_max.millis() + FAILED_AFTER + 1_000;
         let lives = |id: &&NodeId| {

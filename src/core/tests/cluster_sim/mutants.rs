@@ -35,10 +35,14 @@ pub(crate) enum Mutant {
     SmallestQuorumIsIgnored,
     /// The leader promotes and does not replace.
     DeadVotersStay,
+    /// A server that was removed is taken for a new one at once.
+    RemovalIsForgotten,
+    /// Nobody finishes a change whose leader died.
+    BegunChangesStayOpen,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 16] = [
+    pub(crate) const ALL: [Mutant; 18] = [
         Mutant::PromiseIsNotDurable,
         Mutant::PromiseIsGivenBeforeItIsStored,
         Mutant::SecondPromiseIsGiven,
@@ -55,6 +59,8 @@ impl Mutant {
         Mutant::MomentarySilenceIsDeath,
         Mutant::SmallestQuorumIsIgnored,
         Mutant::DeadVotersStay,
+        Mutant::RemovalIsForgotten,
+        Mutant::BegunChangesStayOpen,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
@@ -70,7 +76,8 @@ impl Mutant {
             Mutant::LaggingLearnerIsPromoted => &["lag"],
             Mutant::MomentarySilenceIsDeath => &["flapping"],
             Mutant::SmallestQuorumIsIgnored => &["smallest"],
-            Mutant::DeadVotersStay => &["liveness"],
+            Mutant::DeadVotersStay | Mutant::BegunChangesStayOpen => &["liveness"],
+            Mutant::RemovalIsForgotten => &["removed"],
         }
     }
 }

@@ -3,12 +3,13 @@
 use crate::event::{Event, Message, Peer};
 use crate::jobs::{self, Document};
 use crate::world::{Phase, World};
-use dkron_core::command::{Action, Command, Counters, PutJob, Scope, Version};
+use dkron_core::command::{Action, Command, Counters, Errand, PutJob, Scope, Version};
 use dkron_core::ids::{JobUid, NodeId, NodeSlot, OccurrenceRef, RequestId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::plan::backfill::{self, Past};
 use dkron_core::plan::edit::{self, Submission};
 use dkron_core::time::{Span, Time};
+use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub(crate) enum Wish {
     Release(Scope),
     Mark(NodeId, Liveness),
     Cordon(NodeId, Work),
+    Server(Errand),
+    Forget(Errand),
     SetDefaultZone(&'static str),
     Backfill(Past),
     CallOff(Arc<str>),
@@ -145,6 +148,8 @@ impl World {
                 }
             }
             Wish::CallOff(name) => Action::CallOff { name },
+            Wish::Server(errand) => Action::Wish(errand),
+            Wish::Forget(errand) => Action::Forget(errand),
             Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
             Wish::Hold(scope) => Action::Hold(scope),
             Wish::Release(scope) => Action::Release(scope),
@@ -214,6 +219,7 @@ impl World {
                 let zone = *self.chance.pick(&["Europe/Berlin", "Asia/Kolkata", "UTC"]);
                 self.want(Wish::SetDefaultZone(zone));
             }
+            97 => self.wish_of_some_server(),
             _ => self.mark_some_node(),
         }
     }
@@ -388,6 +394,15 @@ impl World {
             Wish::Abandon { import }
         });
         self.want_in_turn(wishes);
+    }
+
+    /// A wish is forgotten if it is still the one that was meant.
+    fn wish_of_some_server(&mut self) {
+        let server = NodeId(self.chance.below(3).into());
+        let mut errand =
+            || Errand { server, wish: *self.chance.pick(&voters::Wish::ALL), process: self.chance.below(2) };
+        let (first, second) = (errand(), errand());
+        self.want_in_turn(vec![Wish::Server(first), Wish::Forget(second), Wish::Server(second)]);
     }
 
     fn mark_some_node(&mut self) {

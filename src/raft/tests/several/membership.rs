@@ -1,6 +1,7 @@
 //! Servers join, get a vote, hand over, leave.
 
 use super::{Cluster, Error, within};
+use crate::raft::type_config::ServerId;
 use crate::raft::{Peer, Server};
 use dkron_core::voters::{Change, Membership};
 use std::sync::Arc;
@@ -100,4 +101,42 @@ async fn the_leadership_is_handed_over_and_never_to_one_that_is_not_there() {
     let refused = raft.transfer_leader(cluster.sites[old].id).await;
     assert!(matches!(refused, Err(Error::NoTransfer { .. })), "{refused:?}");
     cluster.write(20..25).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_begun_and_left_is_finished_by_whoever_leads() {
+    let mut cluster = Cluster::new(2, 1).await;
+    cluster.start(0).await;
+    cluster.start(1).await;
+    let last = cluster.write(0..5).await;
+    let (raft, new) = (cluster.raft(0).clone(), cluster.sites[1].id);
+    raft.add_learner(server(&cluster, 1)).await.expect("added");
+    cluster.view_at(1, last).await;
+    let mut members = raft.members();
+    wait_for(&mut members, |shown| !shown.changing && shown.members.len() == 2).await;
+
+    // One that does not answer is not let vote: the lone leader would wait for it with all that it has to decide.
+    cluster.cut(1, true);
+    let silent = |shown: &Membership| {
+        let heard = shown.members[&new].heard;
+        heard.is_none_or(|heard| heard + dkron_core::time::Span::from_seconds(1) < crate::clock::steady())
+    };
+    wait_for(&mut members, silent).await;
+    let refused = raft.change(Change::Promote(new)).await;
+    assert!(matches!(refused, Err(Error::Membership(_))), "{refused:?}");
+    cluster.write(5..10).await;
+
+    // Who makes the change is gone before the other one has heard of it.
+    let voters: openraft::ChangeMembers<ServerId, Peer> =
+        openraft::ChangeMembers::AddVoterIds([ServerId(new)].into());
+    let begun = raft.inner.consensus.change_membership(voters, true);
+    let cut_short = tokio::time::timeout(std::time::Duration::from_millis(300), begun).await;
+    assert!(cut_short.is_err(), "it needs the one that is cut off");
+    wait_for(&mut members, |shown| shown.changing && !shown.unfinished).await;
+    cluster.cut(1, false);
+    wait_for(&mut members, |shown| shown.unfinished).await;
+    raft.change(Change::Finish).await.expect("finished");
+    wait_for(&mut members, |shown| !shown.changing && !shown.unfinished && shown.voters().len() == 2).await;
+    let last = cluster.write(10..15).await;
+    cluster.agree(last).await;
 }

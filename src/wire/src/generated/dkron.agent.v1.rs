@@ -20,6 +20,9 @@ pub mod from_agent {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToAgent {
+    /// With launch and leading: what the leader's clock showed when it was sent, in nanoseconds since the Unix epoch.
+    #[prost(sfixed64, optional, tag = "9")]
+    pub clock: ::core::option::Option<i64>,
     #[prost(oneof = "to_agent::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<to_agent::Message>,
 }

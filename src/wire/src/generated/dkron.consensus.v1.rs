@@ -28,6 +28,9 @@ pub struct AppendRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppendReply {
+    /// What the receiver's wall clock showed, in nanoseconds since the Unix epoch; only in answers to heartbeats.
+    #[prost(sfixed64, optional, tag = "4")]
+    pub clock: ::core::option::Option<i64>,
     #[prost(oneof = "append_reply::Result", tags = "1, 2, 3")]
     pub result: ::core::option::Option<append_reply::Result>,
 }
@@ -136,6 +139,51 @@ pub mod transfer_reply {
         #[prost(message, tag = "2")]
         Behind(super::Matching),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DigestsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub head: ::core::option::Option<Head>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub indexes: ::prost::alloc::vec::Vec<u64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DigestsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub digests: ::prost::alloc::vec::Vec<Digest>,
+    /// It serves its state no more.
+    #[prost(bool, tag = "2")]
+    pub quarantined: bool,
+}
+/// The digest of the state after an entry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Digest {
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// 16 bytes, and the version of the rule that it was computed by.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    pub format: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuarantineRequest {
+    #[prost(message, optional, tag = "1")]
+    pub head: ::core::option::Option<Head>,
+    /// What most have.
+    #[prost(message, optional, tag = "2")]
+    pub digest: ::core::option::Option<Digest>,
+    /// How many voters have it, of how many.
+    #[prost(uint32, tag = "3")]
+    pub agree: u32,
+    #[prost(uint32, tag = "4")]
+    pub voters: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuarantineReply {
+    /// Whether the receiver found the same and is in quarantine now.
+    #[prost(bool, tag = "1")]
+    pub accepted: bool,
 }
 /// Generated client implementations.
 pub mod consensus_client {
@@ -388,6 +436,53 @@ pub mod consensus_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The digests of the receiver's state after these entries, as far as it still knows them.
+        pub async fn digests(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DigestsRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestsReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dkron.consensus.v1.Consensus/Digests",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dkron.consensus.v1.Consensus", "Digests"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The receiver's state is not that of most voters: it shall serve it no more.
+        pub async fn quarantine(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QuarantineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QuarantineReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dkron.consensus.v1.Consensus/Quarantine",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dkron.consensus.v1.Consensus", "Quarantine"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -442,6 +537,16 @@ pub mod consensus_server {
             &self,
             request: tonic::Request<super::TransferRequest>,
         ) -> std::result::Result<tonic::Response<super::TransferReply>, tonic::Status>;
+        /// The digests of the receiver's state after these entries, as far as it still knows them.
+        async fn digests(
+            &self,
+            request: tonic::Request<super::DigestsRequest>,
+        ) -> std::result::Result<tonic::Response<super::DigestsReply>, tonic::Status>;
+        /// The receiver's state is not that of most voters: it shall serve it no more.
+        async fn quarantine(
+            &self,
+            request: tonic::Request<super::QuarantineRequest>,
+        ) -> std::result::Result<tonic::Response<super::QuarantineReply>, tonic::Status>;
     }
     /// Between servers. Every message says whose it is and for whom; one that is not for the receiver is refused.
     #[derive(Debug)]
@@ -817,6 +922,94 @@ pub mod consensus_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransferLeaderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dkron.consensus.v1.Consensus/Digests" => {
+                    #[allow(non_camel_case_types)]
+                    struct DigestsSvc<T: Consensus>(pub Arc<T>);
+                    impl<T: Consensus> tonic::server::UnaryService<super::DigestsRequest>
+                    for DigestsSvc<T> {
+                        type Response = super::DigestsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DigestsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consensus>::digests(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DigestsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dkron.consensus.v1.Consensus/Quarantine" => {
+                    #[allow(non_camel_case_types)]
+                    struct QuarantineSvc<T: Consensus>(pub Arc<T>);
+                    impl<
+                        T: Consensus,
+                    > tonic::server::UnaryService<super::QuarantineRequest>
+                    for QuarantineSvc<T> {
+                        type Response = super::QuarantineReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::QuarantineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consensus>::quarantine(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = QuarantineSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 40, 41"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41, 25, 26, 27"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -75,12 +75,16 @@ pub mod command {
         Backfill(super::Backfill),
         #[prost(message, tag = "24")]
         Cordon(super::Cordon),
-        #[prost(string, tag = "25")]
-        CallOff(::prost::alloc::string::String),
         #[prost(message, tag = "40")]
         CreateToken(super::CreateToken),
         #[prost(bytes, tag = "41")]
         RevokeToken(::prost::bytes::Bytes),
+        #[prost(string, tag = "25")]
+        CallOff(::prost::alloc::string::String),
+        #[prost(message, tag = "26")]
+        Wish(super::Errand),
+        #[prost(message, tag = "27")]
+        Forget(super::Errand),
     }
 }
 /// A row is a head, then in this order what the head says:
@@ -281,4 +285,15 @@ pub struct Token {
     pub created_at: i64,
     #[prost(sfixed64, optional, tag = "6")]
     pub expires_at: ::core::option::Option<i64>,
+}
+/// What an operator wishes of a server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Errand {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub server: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "2")]
+    pub wish: u32,
+    /// 0 if nobody saw it.
+    #[prost(fixed64, tag = "3")]
+    pub process: u64,
 }

@@ -3,7 +3,7 @@
 /// agenda are each server's own and not written; the order of the records stands for them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Record {
-    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20")]
+    #[prost(oneof = "record::Record", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 9")]
     pub record: ::core::option::Option<record::Record>,
 }
 /// Nested message and enum types in `Record`.
@@ -28,6 +28,8 @@ pub mod record {
         Staged(super::Staged),
         #[prost(message, tag = "20")]
         Token(super::Token),
+        #[prost(message, tag = "9")]
+        Wish(super::Wish),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -190,4 +192,11 @@ pub struct Token {
     pub id: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]
     pub token: ::core::option::Option<super::super::log::v1::Token>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Wish {
+    #[prost(message, optional, tag = "1")]
+    pub errand: ::core::option::Option<super::super::log::v1::Errand>,
+    #[prost(sfixed64, tag = "2")]
+    pub at: i64,
 }

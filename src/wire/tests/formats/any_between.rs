@@ -1,13 +1,17 @@
-//! Strategies for what servers say to one another.
+//! Strategies for what servers say to one another, and operators of them.
 
-use crate::any_of::{action, counters, job, name, reply, stamp, text, version, wide};
+use crate::any_of::{action, counters, job, name, number, reply, stamp, text, time, version, wide};
 use dkron_core::access::Principal;
+use dkron_core::command::Errand;
 use dkron_core::ids::{NodeId, RequestId, TokenId};
 use dkron_core::intent::{Intent, Wish, is_whole};
+use dkron_core::state::record::Record;
+use dkron_core::voters::{self, Wished};
 use dkron_wire::submit::{self, Head, Submitted};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use std::sync::Arc;
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -48,4 +52,17 @@ pub(crate) fn outcome() -> impl Strategy<Value = submit::Outcome> {
         (any::<u64>(), reply()).prop_map(|(index, reply)| submit::Outcome::Committed(index, reply)),
         (any::<u32>(), text()).prop_map(|(kind, message)| submit::Outcome::Failed(kind, message)),
     ]
+}
+
+pub(crate) fn errand() -> impl Strategy<Value = Errand> {
+    (wide(), select(&voters::Wish::ALL[..]), number()).prop_map(|(server, wish, process)| Errand {
+        server: NodeId(server),
+        wish,
+        process,
+    })
+}
+
+pub(crate) fn wished() -> impl Strategy<Value = Record> {
+    (errand(), time())
+        .prop_map(|(Errand { server, wish, process }, at)| Record::Wish(server, Wished { wish, process, at }))
 }

@@ -4,6 +4,7 @@
 //! small stacks.
 
 use crate::any_access::{self, token};
+use crate::any_between::{errand, wished};
 use dkron_core::command::{
     Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
     PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
@@ -296,6 +297,8 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
             .prop_map(|(node, liveness)| Action::Mark { node: NodeSlot(node), liveness }),
         1 => (small(), select(&Work::ALL[..]))
             .prop_map(|(node, work)| Action::Cordon { node: NodeSlot(node), work }),
+        1 => errand().prop_map(Action::Wish),
+        1 => errand().prop_map(Action::Forget),
         1 => name().prop_map(|version| Action::AdoptZoneData { version }),
         1 => name().prop_map(|zone| Action::SetDefaultZone { zone }),
         1 => small().prop_map(|epoch| Action::ZonesFiled { epoch }),
@@ -595,6 +598,7 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         }),
         (wide(), time(), reply())
             .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
+        wished(),
         (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
         (wide(), token()).prop_map(|(id, token)| Record::Token(TokenId(id), token)),
     ]

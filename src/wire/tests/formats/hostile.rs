@@ -4,7 +4,7 @@ use crate::values;
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::frame::{End, FRAME_HEAD_BYTES, FrameReader, write_frame};
 use dkron_wire::snapshot::{Reader, SnapshotError, Writer};
-use dkron_wire::{definition, delivery, history, journal, raft, reply, state, submit, supervisor};
+use dkron_wire::{definition, delivery, history, journal, operator, raft, reply, state, submit, supervisor};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -38,6 +38,15 @@ fn decode_all(bytes: &[u8]) {
     if let Ok(message) = submit::service::SubmitReply::decode(bytes) {
         let _ = submit::outcome_from_wire(message);
     }
+    if let Ok(message) = submit::service::OperateRequest::decode(bytes) {
+        let _ = operator::task_from_wire(message);
+    }
+    if let Ok(message) = submit::service::OperateReply::decode(bytes) {
+        let _ = operator::done_from_wire(message, values::NOW);
+    }
+    if let Ok(message) = operator::service::NodesReply::decode(bytes) {
+        let _ = operator::nodes_from_wire(message.nodes);
+    }
     read_snapshot(bytes).err();
     let mut frames = FrameReader::new(bytes);
     while frames.next_frame().expect("memory has no errors").is_some() {}
@@ -67,6 +76,9 @@ fn whole() -> Vec<Vec<u8>> {
     let reports = dkron_core::delivery::FromAgent::Reports(values::told());
     all.push(delivery::from_agent_to_wire(&reports).encode_to_vec());
     all.push(entry);
+    let (task, done) = values::operator();
+    all.push(operator::task_to_wire(values::head(), &task).encode_to_vec());
+    all.push(operator::done_to_wire(&done, values::NOW).encode_to_vec());
     all
 }
 

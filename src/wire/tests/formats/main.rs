@@ -6,6 +6,7 @@ mod any_access;
 mod any_between;
 mod any_of;
 mod consensus;
+mod copies;
 mod golden;
 mod gossip;
 mod hostile;

@@ -5,9 +5,11 @@ use dkron_core::delivery::FromAgent;
 use dkron_core::ids::NodeId;
 use dkron_core::ids::Stamp;
 use dkron_core::state::record::{Record, Turn};
+use dkron_core::time::Span;
 use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, decode_batch, decode_own_batch, encode_batch, entry_bytes};
+use dkron_wire::operator::{Done, Task};
 use dkron_wire::snapshot::{Reader, Writer};
-use dkron_wire::{WireError, definition, delivery, history, raft, reply, state, submit};
+use dkron_wire::{WireError, definition, delivery, history, operator, raft, reply, state, submit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -175,4 +177,24 @@ fn a_list_of_ids_that_is_cut_is_refused() {
     let cut = [&[0x0a, 17, 0x0a, 15][..], &bytes[4..19]].concat();
     let refused = WireError::Length { field: "membership.voters", found: 15 };
     assert_eq!(raft::decode_membership(&cut), Err(refused));
+}
+
+#[test]
+fn what_an_operator_asks_of_the_leader_and_hears_survives_its_message() {
+    let (task, health) = values::operator();
+    let Done::Health(shown) = &health else { panic!("health") };
+    let peer = Done::Peer(shown.servers[0].peer.clone());
+    for task in [task, Task::Health, Task::Transfer(None), Task::Transfer(Some("node2".into()))] {
+        let message = operator::task_to_wire(values::head(), &task);
+        assert_eq!(operator::task_from_wire(message), Ok((values::head(), task)));
+    }
+    let later = values::NOW + Span::from_seconds(7);
+    for done in [health.clone(), peer, Done::Failed(4, "no".into())] {
+        let message = operator::done_to_wire(&done, values::NOW);
+        assert_eq!(operator::done_from_wire(message.clone(), values::NOW), Ok(done));
+        // On another machine's clock the ages are the same.
+        if let Ok(Done::Health(there)) = operator::done_from_wire(message, later) {
+            assert_eq!(there.servers[0].heard, shown.servers[0].heard.map(|at| at + Span::from_seconds(7)));
+        }
+    }
 }

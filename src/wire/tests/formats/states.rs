@@ -2,11 +2,12 @@
 
 use crate::values::{self, NOW};
 use dkron_core::apply::Ledger;
-use dkron_core::command::{Action, Batch, Command, Founding, PutJob, Version};
-use dkron_core::ids::{JobUid, RequestId};
+use dkron_core::command::{Action, Batch, Command, Errand, Founding, PutJob, Version};
+use dkron_core::ids::{JobUid, NodeId, RequestId};
 use dkron_core::job::Job;
 use dkron_core::state::{DIGEST_VERSION, State};
 use dkron_core::time::Span;
+use dkron_core::voters::Wish;
 use dkron_wire::snapshot::{Header, Reader, Writer};
 use dkron_wire::{definition, state};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ fn ledger() -> Ledger {
     actions.extend((0..5).map(|number| Action::Put(put(number))));
     actions.push(Action::Delete { name: "job-3".into() });
     actions.push(Action::Stage { import: RequestId(9), jobs: vec![put(10), put(11)] });
+    actions.push(Action::Wish(Errand { server: NodeId(3), wish: Wish::Remove, process: 7 }));
     actions.push(run);
     actions.push(values::first_token());
     let command = |(number, action)| Command { request: Some(RequestId(number)), action };

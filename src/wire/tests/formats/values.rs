@@ -13,8 +13,11 @@ use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
 use dkron_core::state::record as state;
 use dkron_core::time::{Span, Time};
+use dkron_core::voters::{Complaint, Health, Peer, ServerHealth, Wish, Wished};
 use dkron_wire::definition;
+use dkron_wire::operator::{Done, Task};
 use dkron_wire::raft::{LeaderId, LogId, Membership, Node};
+use dkron_wire::submit::Head;
 use std::sync::Arc;
 
 pub(crate) const NOW: Time = Time::from_seconds(1_734_690_000);
@@ -152,6 +155,10 @@ pub(crate) fn put() -> PutJob {
     }
 }
 
+fn errand(wish: Wish) -> Errand {
+    Errand { server: NodeId(0xa1), wish, process: 0x0123_4567_89ab_cdef }
+}
+
 /// A batch with every action.
 pub(crate) fn batch() -> Batch {
     let import = RequestId(0xe5);
@@ -184,6 +191,8 @@ pub(crate) fn batch() -> Batch {
         Action::Register(registration()),
         Action::Mark { node: NodeSlot(9), liveness: Liveness::Left },
         Action::Cordon { node: NodeSlot(9), work: Work::Draining },
+        Action::Wish(errand(Wish::Remove)),
+        Action::Forget(errand(Wish::Promote)),
         Action::AdoptZoneData { version: "2026b".into() },
         Action::SetDefaultZone { zone: "Asia/Kolkata".into() },
         first_token(),
@@ -388,8 +397,35 @@ pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
         ("occurrence", Record::Occurrence(occurrence(), occurrence_record())),
         ("requested", Record::Requested(0, requested)),
         ("node", Record::Node(NodeSlot(1), node)),
+        ("wish", Record::Wish(NodeId(0xa1), Wished { wish: Wish::Demote, process: 7, at: NOW })),
         ("remembered", Record::Remembered(RequestId(0xf6), state::Remembered { at: NOW, reply })),
         ("staged", Record::Staged(RequestId(0xe5), NOW, put())),
         ("token", Record::Token(TokenId(0x70), token())),
     ]
+}
+
+pub(crate) fn head() -> Head {
+    Head { stamp: stamp(), target: NodeId(0xa1) }
+}
+
+/// What is asked of a leader, and an answer.
+pub(crate) fn operator() -> (Task, Done) {
+    let peer = Peer {
+        id: NodeId(0xa1),
+        name: "node1".into(),
+        address: "10.0.0.1:6868".into(),
+        voter: true,
+        leader: true,
+        wish: Some(Wish::Demote),
+    };
+    let server = ServerHealth {
+        peer,
+        lag: Some(3),
+        heard: Some(NOW - Span::from_millis(40)),
+        well_since: Some(NOW - Span::from_seconds(900)),
+        clock_ahead: Some(Span::from_millis(-3)),
+        complaints: Complaint::ALL.into(),
+    };
+    let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 1, servers: vec![server] };
+    (Task::ChangePeer("node1".into(), Wish::Remove), Done::Health(health))
 }

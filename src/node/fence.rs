@@ -1,0 +1,74 @@
+//! What a server must not outlive: a second process of its own id, and the recovery of its cluster from another
+//! server's disk.
+
+use super::NodeError;
+use crate::gossip::{self, Gossip, Standing};
+use dkron_core::ids::Stamp;
+use dkron_core::roster::{Announcement, Roster};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Completes when another process of this server's id turns out to have come first.
+pub(super) async fn doubled(gossip: &Gossip) -> NodeError {
+    let mut standing = gossip.standing();
+    let second = standing.wait_for(|standing| matches!(standing, Standing::Second(_))).await;
+    match second.as_deref() {
+        Ok(Standing::Second(other)) => gossip::Error::SecondOfOneId {
+            id: other.id,
+            name: other.name.clone(),
+            address: other.gossip.clone(),
+        }
+        .into(),
+        _ => NodeError::Broken("gossip"),
+    }
+}
+
+/// Completes when a living server of a later incarnation of the own cluster is seen: this one's data are of before
+/// the recovery, and nothing that is decided by them counts.
+pub(super) async fn left_behind(mut roster: watch::Receiver<Arc<Roster>>, own: Option<Stamp>) -> NodeError {
+    let Some(own) = own else { return std::future::pending().await };
+    let seen = roster.wait_for(|roster| recovered(roster, own).is_some()).await;
+    match seen.as_deref().ok().and_then(|roster| recovered(roster, own)) {
+        Some(other) => NodeError::LeftBehind {
+            own,
+            incarnation: other.stamp.map_or(own.incarnation, |stamp| stamp.incarnation),
+            name: other.name.clone(),
+            address: other.gossip.clone(),
+        },
+        None => NodeError::Broken("gossip"),
+    }
+}
+
+fn recovered(roster: &Roster, own: Stamp) -> Option<&Announcement> {
+    let is_later = |stamp: Stamp| stamp.cluster == own.cluster && stamp.incarnation > own.incarnation;
+    roster.alive().find(|server| server.stamp.is_some_and(is_later))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dkron_core::ids::{ClusterId, Incarnation, NodeId};
+    use dkron_core::node::Liveness;
+    use dkron_core::roster::Sighting;
+
+    fn stamp(cluster: u128, incarnation: u32) -> Stamp {
+        Stamp { cluster: ClusterId(cluster), incarnation: Incarnation(incarnation) }
+    }
+
+    fn roster(stamp: Stamp, liveness: Liveness) -> Arc<Roster> {
+        let server = Announcement { id: NodeId(2), stamp: Some(stamp), ..Announcement::default() };
+        let servers = [(NodeId(2), Sighting { server: server.into(), liveness })];
+        Arc::new(Roster { own: NodeId(1), servers: servers.into() })
+    }
+
+    #[test]
+    fn only_a_living_server_of_a_later_life_of_the_same_cluster_leaves_one_behind() {
+        let own = stamp(1, 3);
+        let leaves_behind = |stamp, liveness| recovered(&roster(stamp, liveness), own).is_some();
+        assert!(leaves_behind(stamp(1, 4), Liveness::Alive));
+        assert!(!leaves_behind(stamp(1, 4), Liveness::Failed), "an old sighting");
+        assert!(!leaves_behind(stamp(1, 3), Liveness::Alive), "a peer");
+        assert!(!leaves_behind(stamp(1, 2), Liveness::Alive), "it is the one that is left behind");
+        assert!(!leaves_behind(stamp(2, 9), Liveness::Alive), "another cluster");
+    }
+}
