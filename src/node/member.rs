@@ -27,7 +27,7 @@ use dkron_core::execution::HistoryRow;
 use dkron_core::ids::Stamp;
 use dkron_core::job::Words;
 use dkron_core::time::Span;
-use dkron_core::voters::{self, Membership};
+use dkron_core::voters::{self, Health, Membership};
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
@@ -98,31 +98,10 @@ impl Member {
         let tokens = watch_tokens(config, shared, raft.clone());
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
-        let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
-        let (contacts_sender, contacts) = mpsc::channel(CONTACT_QUEUE);
         let stop_streams = CancellationToken::new();
-        let attendance = Attendance::new(dispatch::Rooms {
-            raft: raft.clone(),
-            live: live.clone(),
-            keep: keep(copies.clone()),
-            contacts: contacts_sender,
-            servers: shared.servers.clone(),
-            stop: stop_streams.clone(),
-        });
-        let dispatch = Dispatch::new(&attendance, orders);
-        let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
-        let (health, health_shown) = watch::channel(None);
-        let members = Members {
-            raft: raft.clone(),
-            roster: shared.roster.clone(),
-            region: config.region.as_str().into(),
-            settings: membership(config),
-            health,
-        };
-        workers.push(task::spawn("members", members.run(stop_workers.clone())));
-        workers.push(task::spawn("leader", leader.run(stop_workers.clone())));
-        workers.push(task::spawn("clocks", watch_clocks(raft.clone(), stop_workers.clone())));
-        workers.push(task::spawn("dispatch", dispatch.run(stop_workers.clone())));
+        let ways = (live.clone(), keep(copies.clone()));
+        let deciding = decide(config, shared, &raft, ways, (&stop_workers, &stop_streams));
+        workers.extend(deciding.workers);
         let agent = start_agent(config, Some(raft.identity().server)).await?;
         let servers = Servers::Known(shared.servers.clone());
         let tags = agent.tags.clone();
@@ -137,7 +116,7 @@ impl Member {
             roster: shared.roster.clone(),
             channels: Channels::new(shared.dialer.clone()),
             keep: access::Keep::new(config.data_dir.clone()),
-            health: health_shown,
+            health: deciding.health,
             leave: leave.clone(),
         });
         Ok(Member {
@@ -149,7 +128,7 @@ impl Member {
             copies,
             copies_sender,
             leave,
-            attendance,
+            attendance: deciding.attendance,
             agent,
             tags,
             workers,
@@ -277,6 +256,49 @@ impl Member {
 fn watch_tokens(config: &Config, shared: &Shared, raft: Raft<Ledger>) -> JoinHandle<()> {
     let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
     task::spawn("tokens", exposure.watch(raft, access::Keep::new(config.data_dir.clone())))
+}
+
+/// What decides and dispatches while this server leads, and watches while another does.
+struct Deciding {
+    attendance: Attendance,
+    health: watch::Receiver<Option<Arc<Health>>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+fn decide(
+    config: &Config,
+    shared: &Shared,
+    raft: &Raft<Ledger>,
+    (live, keep): (Live, Keep),
+    (stop, stop_streams): (&CancellationToken, &CancellationToken),
+) -> Deciding {
+    let (orders_sender, orders) = mpsc::channel(ORDER_QUEUE);
+    let (contacts_sender, contacts) = mpsc::channel(CONTACT_QUEUE);
+    let attendance = Attendance::new(dispatch::Rooms {
+        raft: raft.clone(),
+        live,
+        keep,
+        contacts: contacts_sender,
+        servers: shared.servers.clone(),
+        stop: stop_streams.clone(),
+    });
+    let dispatch = Dispatch::new(&attendance, orders);
+    let leader = Leader { raft: raft.clone(), orders: orders_sender, contacts };
+    let (health_sender, health) = watch::channel(None);
+    let members = Members {
+        raft: raft.clone(),
+        roster: shared.roster.clone(),
+        region: config.region.as_str().into(),
+        settings: membership(config),
+        health: health_sender,
+    };
+    let workers = vec![
+        task::spawn("members", members.run(stop.clone())),
+        task::spawn("leader", leader.run(stop.clone())),
+        task::spawn("clocks", watch_clocks(raft.clone(), stop.clone())),
+        task::spawn("dispatch", dispatch.run(stop.clone())),
+    ];
+    Deciding { attendance, health, workers }
 }
 
 async fn open_history(config: &Config) -> Result<history::Opened, NodeError> {
