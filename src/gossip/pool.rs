@@ -86,10 +86,11 @@ impl Pool {
         let generation = first_generation();
         let door = Door { shared, link };
         let id = ChitchatId::new(entries::node_text(own.id), generation, address);
+        let now = clock::runtime();
+        // Before the first datagram comes in: who stands for no cluster yet would listen to any.
+        door.shared.allegiance().refresh(&own, [].into_iter(), now);
         let chitchat = open(&door, profile, id, about, State::Starting).await?;
         let (sightings, own) = (Sightings::new(own.id, times), Arc::new(own));
-        let now = clock::runtime();
-        door.shared.allegiance().refresh(&own, [].into_iter(), now);
         let roster = sightings.roster(&own, State::Starting);
         Ok(Pool {
             state: State::Starting,

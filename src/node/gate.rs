@@ -113,9 +113,11 @@ fn judge(peer: Option<&Peer>, call: &str) -> Result<(), (String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::routing::any;
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
+    use tower::ServiceExt;
 
     /// Every `rpc` of every service in the `.proto` files.
     fn spoken() -> BTreeSet<String> {
@@ -154,6 +156,24 @@ mod tests {
         assert_eq!(agents, ["/dkron.agent.v1.Agents/Attend", "/dkron.server.v1.Formation/Servers"]);
         assert!(CALLS.iter().all(|(_, roles)| !roles.contains(&Role::Client)), "clients use the API");
         assert!(CALLS.iter().all(|(_, roles)| roles.contains(&Role::Server)));
+    }
+
+    #[tokio::test]
+    async fn in_clear_operators_are_refused_once_the_api_asks_for_tokens() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tokens = Keep::new(folder.path().to_owned());
+        let leave = "/dkron.operator.v1.Operator/Leave";
+        let vote = "/dkron.consensus.v1.Consensus/Vote";
+        let calls = Router::new().route(leave, any(async || "done")).route(vote, any(async || "done"));
+        let calls = gate(calls, false, tokens.clone());
+        let answer = async |call: &str| {
+            let request = Request::builder().uri(call).body(axum::body::Body::empty()).expect("a request");
+            let response = calls.clone().oneshot(request).await.expect("an answer");
+            response.headers().get("grpc-status").and_then(|status| status.to_str().ok().map(str::to_owned))
+        };
+        assert_eq!((answer(leave).await, answer(vote).await), (None, None));
+        tokens.close().await.expect("closed");
+        assert_eq!((answer(leave).await.as_deref(), answer(vote).await), (Some("7"), None));
     }
 
     #[test]

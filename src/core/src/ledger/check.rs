@@ -150,9 +150,13 @@ impl<'a> JobCheck<'a> {
         }
     }
 
-    /// How many executions a tick may have: the job's count, at most the nodes there are.
+    /// How many executions a tick may have: the job's count, at most the nodes there are. What no schedule starts has
+    /// the time of the entry that started it, and one entry may end two runs of a parent.
     fn executions_allowed(&self, tick: Time) -> u32 {
         let counts = self.stretches.iter().filter(|stretch| stretch.covers(tick));
+        if counts.clone().any(|stretch| !stretch.is_scheduled()) {
+            return u32::MAX;
+        }
         let counts = counts.map(|stretch| stretch.rules().selector.count.unwrap_or(self.nodes));
         counts.max().unwrap_or(self.nodes).min(self.nodes).max(1)
     }

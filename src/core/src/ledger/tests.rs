@@ -199,6 +199,16 @@ fn disabled_jobs_and_children_need_not_run_and_a_disabled_one_must_not() {
 }
 
 #[test]
+fn two_runs_of_a_parent_may_end_at_once_and_start_two_of_its_child() {
+    let child = promise(Job { parent_job: "p".into(), ..job("a", "") });
+    let mut runs = tens();
+    runs.push(Run { execution: "other".into(), ..runs[3].clone() });
+    assert!(found(&child, &runs).is_empty());
+    runs.push(runs[3].clone());
+    assert_eq!(found(&child, &runs), ["doubled a 30..30 x1"]);
+}
+
+#[test]
 fn an_unreadable_definition_is_an_error() {
     assert!(check(&promise(job("a", "every now and then")), &[]).is_err());
 }

@@ -3,8 +3,8 @@
 //! The larger ones are boxed: a strategy's value is as large as all that it may make, and test threads have
 //! small stacks.
 
-use crate::any_access::{self, token};
-use crate::any_between::{errand, wished};
+use crate::any_access;
+use crate::any_between::errand;
 use dkron_core::command::{
     Action, Assignment, Backfill, Batch, Command, Counters, Decision, DecisionKind, Event, Founding, GiveUp,
     PutJob, Refusal, Reply, Report, Scope, Status, Stretch, Version,
@@ -14,12 +14,7 @@ use dkron_core::execution::{Finished, HistoryRow, Outcome, SkipReason, Skipped, 
 use dkron_core::ids::*;
 use dkron_core::job::{Backoff, Catchup, Concurrency, Job, Words};
 use dkron_core::node::{Liveness, Registration, Work};
-use dkron_core::rules::Rules;
 use dkron_core::schedule::Dst;
-use dkron_core::state::record::{
-    Cluster, Execution, Filing, JobRecord, NodeRecord, Occurrence, Progress, Record, Remembered, Requested,
-    Turn,
-};
 use dkron_core::time::{Span, Time};
 use dkron_wire::definition;
 use dkron_wire::raft::{LeaderId, LogEntry, LogId, Membership, Node, Payload};
@@ -455,7 +450,7 @@ pub(crate) fn header() -> impl Strategy<Value = dkron_wire::snapshot::Header> {
 }
 
 /// Any report with the long id that its check is of.
-fn told() -> impl Strategy<Value = Told> {
+pub(crate) fn told() -> impl Strategy<Value = Told> {
     (any::<u128>(), report()).prop_map(|(id, report)| {
         let id = ExecutionId(id);
         Told { id, report: Report { check: id.check(), ..report } }
@@ -505,101 +500,4 @@ pub(crate) fn reply() -> BoxedStrategy<Reply> {
         refusal.prop_map(Reply::Refused),
     ]
     .boxed()
-}
-
-/// With rules: the schedule and zone are ones that can be followed.
-pub(crate) fn job_record() -> BoxedStrategy<JobRecord> {
-    let schedule = select(vec!["", "@every 1m", "0 30 2 * * *", "@manually"]);
-    let definition = (job(), schedule).prop_map(|(job, schedule)| Job {
-        schedule: schedule.to_owned(),
-        timezone: "Europe/Vienna".to_owned(),
-        ..job
-    });
-    let numbers = (small(), small(), small(), small(), any::<bool>(), option::of(small()));
-    let times = (time(), time(), time(), time());
-    (definition, wide(), numbers, times, counters())
-        .prop_map(|(job, uid, numbers, times, counters)| JobRecord {
-            uid: JobUid(uid),
-            name: job.name.as_str().into(),
-            definition: definition::encode(&job).into(),
-            rules: Arc::new(Rules::of(&job).expect("rules")),
-            generation: numbers.0,
-            revision: numbers.1,
-            open: numbers.2,
-            queued: numbers.3,
-            held: numbers.4,
-            parent: numbers.5.map(JobSlot),
-            cursor: times.0,
-            next_due: times.1,
-            anchor: times.2,
-            floor: times.3,
-            counters,
-        })
-        .boxed()
-}
-
-fn execution_record() -> impl Strategy<Value = Execution> {
-    let progress = prop_oneof![
-        Just(Progress::Assigned),
-        Just(Progress::Accepted),
-        time().prop_map(Progress::Started),
-        time().prop_map(Progress::Retrying),
-        select(&Verdict::ALL[..]).prop_map(Progress::Ended),
-    ];
-    (tiny(), small(), progress, time(), any::<bool>(), option::of(time())).prop_map(
-        |(attempt, node, progress, startable_at, cancel, lost_at)| Execution {
-            attempt,
-            node: NodeSlot(node),
-            progress,
-            startable_at,
-            cancel,
-            lost_at,
-            agenda: 0,
-        },
-    )
-}
-
-fn occurrence_record() -> BoxedStrategy<Occurrence> {
-    let turn = select(vec![Turn::Queued, Turn::Unplaced(0), Turn::Open]);
-    let times = (time(), time(), time(), time());
-    (small(), wide(), origin(), times, turn, vec(execution_record(), 0..4))
-        .prop_map(|(job, id, origin, times, turn, executions)| Occurrence {
-            job: JobSlot(job),
-            id: OccurrenceId(id),
-            origin,
-            nominal: times.0,
-            decided_at: times.1,
-            startable_at: times.2,
-            gives_up_at: times.3,
-            turn,
-            executions,
-        })
-        .boxed()
-}
-
-/// A record whose places on the agenda are 0.
-pub(crate) fn record() -> impl Strategy<Value = Record> {
-    let filing =
-        (name(), small(), any::<bool>()).prop_map(|(by, epoch, pending)| Filing { by, epoch, pending });
-    let cluster = (founding(), any::<bool>(), option::of(time()), time(), (filing, any::<bool>()));
-    let node = (registration(), select(&Liveness::ALL[..]), time(), select(&Work::ALL[..]));
-    prop_oneof![
-        cluster.prop_map(|(founding, paused, held_since, floor, (filing, closed))| {
-            Record::Cluster(Cluster { founding, paused, held_since, floor, filing, closed })
-        }),
-        (small(), job_record()).prop_map(|(slot, job)| Record::Job(JobSlot(slot), job)),
-        (small(), small()).prop_map(|(slot, generation)| Record::Free(JobSlot(slot), generation)),
-        (occurrence(), occurrence_record()).prop_map(|(found, record)| Record::Occurrence(found, record)),
-        (small(), origin(), time()).prop_map(|(job, origin, nominal)| {
-            Record::Requested(0, Requested { job: JobSlot(job), origin, nominal })
-        }),
-        (small(), node).prop_map(|(slot, (registration, liveness, marked_at, work))| {
-            Record::Node(NodeSlot(slot), NodeRecord { registration, liveness, marked_at, work })
-        }),
-        (wide(), time(), reply())
-            .prop_map(|(id, at, reply)| Record::Remembered(RequestId(id), Remembered { at, reply })),
-        wished(),
-        (wide(), time(), put()).prop_map(|(id, at, put)| Record::Staged(RequestId(id), at, put)),
-        (wide(), token()).prop_map(|(id, token)| Record::Token(TokenId(id), token)),
-    ]
 }

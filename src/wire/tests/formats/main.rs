@@ -5,6 +5,7 @@
 mod any_access;
 mod any_between;
 mod any_of;
+mod any_state;
 mod consensus;
 mod copies;
 mod golden;

@@ -1,6 +1,6 @@
 //! Every value survives its bytes, and equal values have equal bytes.
 
-use crate::{any_between, any_of, values};
+use crate::{any_between, any_of, any_state, values};
 use dkron_core::delivery::FromAgent;
 use dkron_core::ids::NodeId;
 use dkron_core::ids::Stamp;
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_of_the_state_survives_its_bytes(record in any_of::record()) {
+    fn a_record_of_the_state_survives_its_bytes(record in any_state::record()) {
         prop_assert_eq!(state::decode_record(&state::encode_record(&record)[..]), Ok(record));
     }
 
