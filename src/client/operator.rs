@@ -122,13 +122,20 @@ fn refused(address: &str, status: &Status) -> Error {
     // Not from a use case: from the connection, from somebody else at this address, or from whoever guards it.
     let kind = match status.code() {
         Code::Unavailable | Code::Unimplemented => Kind::Unavailable,
-        Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => Kind::Invalid,
+        Code::InvalidArgument => Kind::Invalid,
+        Code::Unauthenticated => Kind::Unauthenticated,
+        Code::PermissionDenied => Kind::Forbidden,
         _ => Kind::Internal,
     };
     let message = match status.code() {
         Code::Unimplemented => {
             format!("the server at {address} belongs to no cluster yet, or does not know this command")
         }
+        // What a listener of TLS answers to who speaks in clear is no frame of calls.
+        _ if status.message().contains("h2 protocol error") => format!(
+            "{address} does not speak the protocol of calls in clear: if its cluster has TLS, give --tls-ca-file, \
+             --tls-cert-file and --tls-key-file"
+        ),
         _ => format!("{address}: {}", status.message()),
     };
     Error::Refused { kind, message }

@@ -161,7 +161,11 @@ fn advice(role: Option<Role>, authority: &Path, certificate: &Path, key: &Path) 
         Some(Role::Agent) => format!(
             "Start the agent with: --tls-ca-file={authority} --tls-cert-file={certificate} --tls-key-file={key}"
         ),
-        Some(Role::Client | Role::Operator) => {
+        Some(Role::Operator) => format!(
+            "Operate with: dkron raft, node, members, leave, keyring and --tls-ca-file={authority} \
+             --tls-cert-file={certificate} --tls-key-file={key}"
+        ),
+        Some(Role::Client) => {
             format!("Use it with: --ca-file {authority} --cert-file {certificate} --key-file {key}")
         }
         None => format!(
