@@ -16,6 +16,22 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Two states are compared only under the same version.
 pub const DIGEST_VERSION: u32 = 2;
 
+/// What the bytes of a record begin with, so that records of two kinds never look alike.
+#[derive(Clone, Copy)]
+enum Kind {
+    Job = 1,
+    Occurrence = 2,
+    Requested = 3,
+    Node = 4,
+    Remembered = 5,
+    Staged = 6,
+    Cluster = 7,
+    Free = 8,
+    Progress = 9,
+    Token = 10,
+    Wish = 11,
+}
+
 /// The bytes of one record; most fit where they need no allocation.
 struct Bytes {
     inline: [u8; INLINE],
@@ -27,9 +43,9 @@ struct Bytes {
 const INLINE: usize = 256;
 
 impl Bytes {
-    fn new(kind: u8) -> Bytes {
+    fn new(kind: Kind) -> Bytes {
         let mut bytes = Bytes { inline: [0; INLINE], length: 0, spilled: Vec::new() };
-        bytes.put(&[kind]);
+        bytes.put(&[kind as u8]);
         bytes
     }
 
@@ -81,7 +97,7 @@ pub(super) fn job(slot: JobSlot, job: &JobRecord) -> u128 {
 /// The part of a job that only its owner and operators change: its definition is in it, so it is not hashed at each
 /// of its ticks.
 pub(super) fn job_settings(slot: JobSlot, job: &JobRecord) -> u128 {
-    Bytes::new(1)
+    Bytes::new(Kind::Job)
         .small(slot.0)
         .number(job.uid.0)
         .text(job.name.as_bytes())
@@ -98,7 +114,7 @@ pub(super) fn job_settings(slot: JobSlot, job: &JobRecord) -> u128 {
 /// The part of a job that its ticks and outcomes change.
 pub(super) fn job_progress(slot: JobSlot, job: &JobRecord) -> u128 {
     let counters = &job.counters;
-    Bytes::new(9)
+    Bytes::new(Kind::Progress)
         .small(slot.0)
         .number(job.uid.0)
         .time(job.cursor)
@@ -119,7 +135,7 @@ pub(super) fn occurrence(reference: OccurrenceRef, occurrence: &Occurrence) -> u
         Turn::Unplaced(_) => 1,
         Turn::Open => 2,
     };
-    let mut bytes = Bytes::new(2);
+    let mut bytes = Bytes::new(Kind::Occurrence);
     bytes
         .small(reference.index)
         .small(reference.position)
@@ -154,12 +170,17 @@ fn execution(bytes: &mut Bytes, execution: &Execution) {
 
 pub(super) fn requested(requested: &Requested) -> u128 {
     let (kind, cause) = requested.origin.parts();
-    Bytes::new(3).small(requested.job.0).small(kind).number(cause).time(requested.nominal).hash()
+    Bytes::new(Kind::Requested)
+        .small(requested.job.0)
+        .small(kind)
+        .number(cause)
+        .time(requested.nominal)
+        .hash()
 }
 
 pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
     let registration = &node.registration;
-    let mut bytes = Bytes::new(4);
+    let mut bytes = Bytes::new(Kind::Node);
     bytes
         .small(slot.0)
         .number(registration.node.0)
@@ -180,15 +201,15 @@ pub(super) fn node(slot: NodeSlot, node: &NodeRecord) -> u128 {
 }
 
 pub(super) fn remembered(request: RequestId, remembered: &Remembered) -> u128 {
-    Bytes::new(5).number(request.0).time(remembered.at).hash()
+    Bytes::new(Kind::Remembered).number(request.0).time(remembered.at).hash()
 }
 
 pub(super) fn staged(import: RequestId, staged: &Staged) -> u128 {
-    Bytes::new(6).number(import.0).time(staged.touched_at).small(staged.jobs.len() as u64).hash()
+    Bytes::new(Kind::Staged).number(import.0).time(staged.touched_at).small(staged.jobs.len() as u64).hash()
 }
 
 pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
-    Bytes::new(7)
+    Bytes::new(Kind::Cluster)
         .number(cluster.founding.cluster.0)
         .small(cluster.founding.incarnation.0)
         .text(cluster.founding.default_zone.as_bytes())
@@ -204,7 +225,7 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
 }
 
 pub(super) fn token(id: TokenId, token: &Token) -> u128 {
-    let mut bytes = Bytes::new(9);
+    let mut bytes = Bytes::new(Kind::Token);
     bytes
         .number(id.0)
         .text(token.name.as_bytes())
@@ -222,9 +243,14 @@ pub(super) fn token(id: TokenId, token: &Token) -> u128 {
 }
 
 pub(super) fn free(slot: JobSlot, generation: u32) -> u128 {
-    Bytes::new(8).small(slot.0).small(generation).hash()
+    Bytes::new(Kind::Free).small(slot.0).small(generation).hash()
 }
 
 pub(super) fn wish(server: NodeId, wished: &Wished) -> u128 {
-    Bytes::new(9).number(server.0).small(wished.wish.number()).small(wished.process).time(wished.at).hash()
+    Bytes::new(Kind::Wish)
+        .number(server.0)
+        .small(wished.wish.number())
+        .small(wished.process)
+        .time(wished.at)
+        .hash()
 }
