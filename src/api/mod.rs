@@ -5,7 +5,6 @@
 //! told by field, value and what is allowed.
 
 pub mod grpc;
-pub mod keyring;
 pub mod peers;
 pub mod rest;
 mod status;

@@ -1,5 +1,6 @@
 //! What the leader does for servers that do not lead: they pass on what their clients want.
 
+use super::status::unreadable;
 use crate::app::App;
 use crate::clock;
 use dkron_wire::copies as wire;
@@ -62,8 +63,4 @@ impl Leader for Peers {
         let piece = |(offset, bytes): (u64, Vec<u8>)| Ok(FollowPiece { offset, bytes: bytes.into() });
         Ok(Response::new(pieces.map(piece).boxed()))
     }
-}
-
-fn unreadable(error: dkron_wire::WireError) -> Status {
-    Status::invalid_argument(error.to_string())
 }

@@ -4,6 +4,7 @@ use crate::app::{Error, Kind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dkron_core::command::Refusal;
+use dkron_wire::WireError;
 use dkron_wire::operator::KIND;
 
 /// The status code of a kind of error. Where Dkron has one that clients depend on, it is that.
@@ -46,6 +47,11 @@ pub(super) fn grpc_status(error: &Error) -> tonic::Status {
     let mut status = tonic::Status::new(grpc_code(error.kind()), error.to_string());
     status.metadata_mut().insert(KIND, error.kind().number().into());
     status
+}
+
+/// A message that cannot be understood.
+pub(super) fn unreadable(error: WireError) -> tonic::Status {
+    tonic::Status::invalid_argument(error.to_string())
 }
 
 /// An answer that is not what was asked for: a status and a sentence.

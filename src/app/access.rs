@@ -18,6 +18,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file in the data directory that says that tokens are asked for, also before the log says it again.
 const CLOSED_FILE: &str = "tokens-required";
@@ -282,17 +283,20 @@ fn everything(name: &str) -> Order {
 #[derive(Clone)]
 pub struct Keep {
     data_dir: Arc<Path>,
+    /// Whether the file is there: every request asks, and none waits for a disk.
+    closed: Arc<AtomicBool>,
 }
 
 impl Keep {
-    /// In this data directory.
+    /// As it stands in this data directory now.
     pub fn new(data_dir: PathBuf) -> Keep {
-        Keep { data_dir: data_dir.into() }
+        let closed = data_dir.join(CLOSED_FILE).exists();
+        Keep { data_dir: data_dir.into(), closed: Arc::new(closed.into()) }
     }
 
     /// Whether tokens were asked for before this process started, or are since.
     pub fn is_closed(&self) -> bool {
-        self.data_dir.join(CLOSED_FILE).exists()
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Remembers that tokens are asked for.
@@ -303,7 +307,9 @@ impl Keep {
             file.sync_all()
         });
         let written = writing.await.map_err(|_| Error::new(Kind::Unavailable, "this server stops"))?;
-        written.map_err(|error| Error::new(Kind::Internal, format!("{CLOSED_FILE}: {error}")))
+        written.map_err(|error| Error::new(Kind::Internal, format!("{CLOSED_FILE}: {error}")))?;
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether the word stands in the file that only who has the disk can have written. It counts once.
@@ -339,7 +345,7 @@ fn fresh_secret() -> Result<(TokenId, String), Error> {
 fn id_of(sent: &str) -> Option<TokenId> {
     let rest = sent.strip_prefix(HEAD).filter(|_| sent.len() <= SECRET_BYTES_MAX)?;
     let (id, _) = rest.split_once('_')?;
-    (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok())?.map(TokenId)
+    TokenId::parse(id)
 }
 
 fn hash(secret: &str) -> [u8; 32] {

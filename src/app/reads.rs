@@ -217,11 +217,7 @@ impl App {
 
     /// Waits until the history has all rows of the entries up to this one; else it is noted how far it is.
     pub(super) async fn history_up_to(&self, index: u64) {
-        let mut visible = self.history.visible();
-        let reached = visible.wait_for(|visible| *visible >= index);
-        let in_time = matches!(tokio::time::timeout(HISTORY_PATIENCE, reached).await, Ok(Ok(_)));
-        if !in_time {
-            let shown = *self.history.visible().borrow();
+        if let Err(shown) = self.history_reaches(index).await {
             TRACE.try_with(|trace| trace.history.store(shown + 1, Ordering::Relaxed)).ok();
         }
     }
@@ -229,19 +225,17 @@ impl App {
     /// How many entries the history is behind the state, if it does not catch up soon.
     pub(super) async fn history_lag(&self) -> Option<u64> {
         let index = self.raft.advanced().borrow().index().unwrap_or(0);
+        self.history_reaches(index).await.err().map(|shown| index.saturating_sub(shown))
+    }
+
+    /// Waits, not for long, until the history has all rows of the entries up to this one; else how far it is.
+    async fn history_reaches(&self, index: u64) -> Result<(), u64> {
         let mut visible = self.history.visible();
         let reached = visible.wait_for(|visible| *visible >= index);
-        let in_time = matches!(tokio::time::timeout(HISTORY_PATIENCE, reached).await, Ok(Ok(_)));
-        (!in_time).then(|| index.saturating_sub(*self.history.visible().borrow()))
-    }
-}
-
-impl super::submit::Way {
-    /// A connection to a server.
-    pub(super) fn channel(&self, server: &Server) -> Result<tonic::transport::Channel, crate::net::Error> {
-        let known = self.roster.borrow().server(server.id).map(|server| server.calls.clone());
-        let address = known.unwrap_or_else(|| server.peer.address.clone());
-        self.channels.get(&address)
+        match tokio::time::timeout(HISTORY_PATIENCE, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(*self.history.visible().borrow()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! lost on the way. The caller gets its answer when this server, too, has applied it.
 
 use super::{App, Error, Kind, access, random, reads};
-use crate::net::Channels;
+use crate::net::{self, Channels};
 use crate::raft::{self, Committed, Priority, Server};
 use dkron_core::access::Principal;
 use dkron_core::command::{Command, Reply};
@@ -31,6 +31,15 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Way {
     pub(super) roster: watch::Receiver<Arc<Roster>>,
     pub(super) channels: Channels,
+}
+
+impl Way {
+    /// A connection to where a server takes calls now.
+    pub(super) fn channel(&self, server: &Server) -> Result<Channel, net::Error> {
+        let known = self.roster.borrow().server(server.id).map(|seen| seen.calls.clone());
+        let address = known.unwrap_or_else(|| server.peer.address.clone());
+        self.channels.get(&address)
+    }
 }
 
 /// Why a try came to nothing.
@@ -134,7 +143,7 @@ impl App {
         Ok(client.submit(submit::to_wire(submitted)).await?.into_inner())
     }
 
-    /// The connection to where a server takes calls now.
+    /// The same for a use case, which tells why there is none.
     pub(super) fn line_to(&self, server: &Server) -> Result<Channel, Error> {
         self.way.channel(server).map_err(|error| Error::new(Kind::Unavailable, error.to_string()))
     }

@@ -1,7 +1,7 @@
 //! `dkron keyring`: which keys encrypt gossip, and their change on all servers while they run.
 
 use super::calls::Calls;
-use super::{Failure, Output};
+use super::{Failure, Output, wait};
 use crate::gossip::KeyId;
 use crate::net::Dialer;
 use anyhow::Context;
@@ -66,9 +66,7 @@ impl Keyring {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let change = self.change.change()?;
         let (address, dialer) = (self.calls.address()?, self.calls.dialer()?);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("the asynchronous runtime does not start")?;
-        let rings = runtime.block_on(ask((&address, &dialer), &change))?;
+        let rings = wait(ask((&address, &dialer), &change))?;
         match self.output {
             Output::Table => println!("{}", table(&rings)),
             Output::Json => println!("{:#}", json(&rings)),
@@ -101,10 +99,7 @@ fn key_names(ring: &Ring) -> Vec<String> {
 
 /// A line for each server; the key that encrypts comes first and has a star.
 fn table(rings: &[Ring]) -> String {
-    let width = |of: fn(&Ring) -> usize, least| rings.iter().map(of).max().unwrap_or(0).max(least);
-    let (name, address) = (width(|ring| ring.name.len(), 4), width(|ring| ring.address.len(), 7));
-    let mut lines = vec![format!("{:<name$}  {:<address$}  KEYS", "NAME", "ADDRESS")];
-    for ring in rings {
+    let row = |ring: &Ring| {
         let mut keys = key_names(ring);
         if let Some(first) = keys.first_mut() {
             first.push('*');
@@ -115,9 +110,10 @@ fn table(rings: &[Ring]) -> String {
             (None, _, true) => "none: its gossip is not encrypted".to_owned(),
             (None, _, false) => keys.join(" "),
         };
-        lines.push(format!("{:<name$}  {:<address$}  {keys}", ring.name, ring.address));
-    }
-    lines.join("\n")
+        [ring.name.to_string(), ring.address.to_string(), keys]
+    };
+    let rows: Vec<_> = rings.iter().map(row).collect();
+    super::table::table(["NAME", "ADDRESS", "KEYS"], &rows)
 }
 
 fn json(rings: &[Ring]) -> serde_json::Value {

@@ -18,10 +18,12 @@ mod recover;
 mod remote;
 mod schedule;
 mod supervise;
+mod table;
 mod tls;
 mod token;
 mod version;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,6 +53,12 @@ impl Failure {
     fn misused(error: impl Into<anyhow::Error>) -> Failure {
         Failure { error: error.into(), code: MISUSED }
     }
+}
+
+/// Runs what waits for answers, on this thread.
+fn wait<T, E: From<anyhow::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("the asynchronous runtime does not start")?.block_on(work)
 }
 
 /// A distributed job scheduler: no tick lost, none run twice

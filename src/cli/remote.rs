@@ -54,9 +54,3 @@ impl Remote {
         })
     }
 }
-
-/// Runs what waits for answers, on this thread.
-pub(super) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the asynchronous runtime does not start")?.block_on(work)
-}

@@ -1,7 +1,7 @@
 //! `dkron token`: closes the API, makes tokens and takes them back.
 
-use super::remote::{Remote, wait};
-use super::{Failure, Output};
+use super::remote::Remote;
+use super::{Failure, Output, wait};
 use crate::app::access::RECOVERY_FILE;
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
@@ -221,16 +221,8 @@ const COLUMNS: [(&str, &str); 6] = [
 ];
 
 fn table(tokens: &[Value]) -> String {
-    let head = COLUMNS.map(|(head, _)| head.to_owned());
-    let rows = tokens.iter().map(|token| COLUMNS.map(|(_, key)| word(token, key)));
-    let rows: Vec<[String; 6]> = [head].into_iter().chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    let rows: Vec<_> = tokens.iter().map(|token| COLUMNS.map(|(_, key)| word(token, key))).collect();
+    super::table::table(COLUMNS.map(|(head, _)| head), &rows)
 }
 
 fn page(token: &Value) -> String {

@@ -78,7 +78,9 @@ impl Writer {
                 self.commit();
             }
             if self.batch.entries.is_empty() {
-                self.visible.send_replace(self.taken);
+                let taken = self.taken;
+                // Most turns change nothing, and each reader that waits would be woken.
+                self.visible.send_if_modified(|visible| std::mem::replace(visible, taken) != taken);
             }
             if self.taken == self.applied {
                 for answer in waiting.drain(..) {

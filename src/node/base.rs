@@ -3,8 +3,7 @@
 use super::gate::gate;
 use super::stop::part;
 use super::{DRAIN, NodeError, fence};
-use crate::api::keyring::Keys;
-use crate::api::rest;
+use crate::api::{grpc, rest};
 use crate::app::access::Keep;
 use crate::app::keyring::Keyring;
 use crate::app::waiting::Waiting;
@@ -24,7 +23,6 @@ use dkron_core::roster::{Announcement, Roster};
 use dkron_core::schedule;
 use dkron_wire::entry::ENTRY_FORMAT;
 use dkron_wire::formation::service::FormationServer;
-use dkron_wire::keyring::service::KeyringServer;
 use futures::future::select_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,6 +58,8 @@ pub(super) struct Shared {
     pub(super) dialer: Dialer,
     /// The keys that encrypt it.
     pub(super) keyring: Keyring,
+    /// What the disk says of tokens.
+    pub(super) tokens: Keep,
     /// The servers that agents are to attend.
     pub(super) servers: watch::Receiver<Arc<[ServerAddress]>>,
 }
@@ -72,7 +72,6 @@ pub(super) struct Base {
     calls: watch::Sender<Router>,
     api: watch::Sender<Router>,
     secured: bool,
-    tokens: Keep,
     seeds: watch::Sender<Arc<[String]>>,
     servers: Vec<JoinHandle<()>>,
     watchers: Vec<JoinHandle<()>>,
@@ -118,7 +117,8 @@ impl Base {
         let tokens = Keep::new(config.data_dir.clone());
         let guarded = between.is_some() || tokens.is_closed();
         let secured = between.is_some();
-        let waiting_routes = Routes::from(formation_routes(&formation)).add_service(keys(&keyring));
+        let waiting_routes =
+            Routes::from(formation_routes(&formation)).add_service(grpc::keyring(keyring.clone()));
         let (calls, calls_now) =
             watch::channel(gate(waiting_routes.into_axum_router(), secured, tokens.clone()));
         let waiting = Waiting::new(formation.status(), roster.clone());
@@ -154,10 +154,9 @@ impl Base {
         let mut watchers = vec![task::spawn("addresses", listing.keep(roster.clone()))];
         watchers
             .push(task::spawn("certificates", trust::follow(between, api_trust, CancellationToken::new())));
-        let shared = Shared { roster, addresses, formation, gossip, dialer, keyring, servers: known };
+        let shared = Shared { roster, addresses, formation, gossip, dialer, keyring, tokens, servers: known };
         let forming = Forming { acting, entries, config_founder: founder(config) };
-        let base =
-            Base { shared, calls_at, http, calls, api, secured, tokens, seeds, servers, watchers, stop };
+        let base = Base { shared, calls_at, http, calls, api, secured, seeds, servers, watchers, stop };
         Ok((base, forming, ground))
     }
 
@@ -167,7 +166,7 @@ impl Base {
 
     /// Opens what a member offers.
     pub(super) fn open(&self, doors: Doors) {
-        drop(self.calls.send_replace(gate(doors.calls, self.secured, self.tokens.clone())));
+        drop(self.calls.send_replace(gate(doors.calls, self.secured, self.shared.tokens.clone())));
         drop(self.api.send_replace(doors.api));
     }
 
@@ -314,11 +313,6 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
 
 fn formation_routes(formation: &Formation) -> Router {
     Routes::new(FormationServer::new(formation.clone())).into_axum_router()
-}
-
-/// What changes the keys of gossip.
-pub(super) fn keys(keyring: &Keyring) -> KeyringServer<Keys> {
-    KeyringServer::new(Keys { keyring: keyring.clone() })
 }
 
 fn start_formation(

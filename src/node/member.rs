@@ -1,7 +1,7 @@
 //! What a server has once it belongs to a cluster: the log, the history, the leader's loop, dispatch, its agent,
 //! the use cases.
 
-use super::base::{Beginning, Doors, Shared, keys};
+use super::base::{Beginning, Doors, Shared};
 use super::feed::Feed;
 use super::stop::part;
 use super::work::{keep_agent, start_agent};
@@ -10,7 +10,6 @@ use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
 use crate::api::{grpc, rest};
-use crate::app::access;
 use crate::app::{self, App};
 use crate::clock;
 use crate::config::Config;
@@ -27,7 +26,7 @@ use dkron_core::execution::HistoryRow;
 use dkron_core::ids::Stamp;
 use dkron_core::job::Words;
 use dkron_core::time::Span;
-use dkron_core::voters::{self, Health, Membership};
+use dkron_core::voters::{self, Health};
 use dkron_wire::delivery::service::AgentsServer;
 use dkron_wire::formation::service::FormationServer;
 use dkron_wire::submit::service::LeaderServer;
@@ -115,7 +114,7 @@ impl Member {
             copies: copies.clone(),
             roster: shared.roster.clone(),
             channels: Channels::new(shared.dialer.clone()),
-            keep: access::Keep::new(config.data_dir.clone()),
+            keep: shared.tokens.clone(),
             health: deciding.health,
             leave: leave.clone(),
         });
@@ -144,7 +143,7 @@ impl Member {
     pub(super) fn doors(&self, config: &Config) -> Doors {
         let app = self.app.clone();
         let calls = Routes::new(FormationServer::new(self.shared.formation.clone()))
-            .add_service(keys(&self.shared.keyring))
+            .add_service(grpc::keyring(self.shared.keyring.clone()))
             .add_service(self.raft.service())
             .add_service(AgentsServer::new(self.attendance.clone()))
             .add_service(self.copies.service())
@@ -221,10 +220,7 @@ impl Member {
         if self.raft.leader().borrow().leading.is_none() {
             return;
         }
-        let mut membership = Membership::clone(&self.raft.members().borrow());
-        let differing = self.raft.differing().borrow().clone();
-        membership.members.retain(|id, _| !differing.contains(id));
-        let Some(heir) = voters::heir(&membership, &BTreeMap::new()) else { return };
+        let Some(heir) = self.raft.heir(&BTreeMap::new()) else { return };
         match part("the leadership to be taken over", DRAIN, self.raft.transfer_leader(heir)).await {
             Some(Ok(())) => tracing::info!(to = %heir, "the leadership is handed over"),
             Some(Err(error)) => tracing::warn!(%error, "the leadership could not be handed over"),
@@ -255,7 +251,7 @@ impl Member {
 /// Tells what is open, and notes on the disk when tokens are asked for.
 fn watch_tokens(config: &Config, shared: &Shared, raft: Raft<Ledger>) -> JoinHandle<()> {
     let exposure = open::Exposure::new(config, !shared.gossip.key_ids().is_empty());
-    task::spawn("tokens", exposure.watch(raft, access::Keep::new(config.data_dir.clone())))
+    task::spawn("tokens", exposure.watch(raft, shared.tokens.clone()))
 }
 
 /// What decides and dispatches while this server leads, and watches while another does.

@@ -58,13 +58,13 @@ use crate::task::{self, CancellationToken};
 use contact::Contact;
 use dkron_core::command::{Command, Reply};
 use dkron_core::ids::{NodeId, Stamp};
-use dkron_core::voters::{Change, Membership};
+use dkron_core::voters::{self, Change, Membership, Wish};
 use dkron_wire::consensus::service::ConsensusServer;
 use log::disk::DiskEnd;
 use proposer::Door;
 use snapshot::{Incoming, Request};
 use state_machine::{Fold, ThreadHandle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -209,6 +209,14 @@ impl<M: Machine> Raft<M> {
     /// Lets a server be no member any more.
     pub async fn remove(&self, id: NodeId) -> Result<(), Error> {
         self.change(Change::Remove(id)).await
+    }
+
+    /// Whom this leader would hand over to: nobody who, as is wished, shall not vote, and nobody whose state is wrong.
+    pub fn heir(&self, wishes: &BTreeMap<NodeId, Wish>) -> Option<NodeId> {
+        let differing = self.inner.differing.borrow().clone();
+        let mut membership = Membership::clone(&self.inner.members.borrow());
+        membership.members.retain(|id, _| !differing.contains(id));
+        voters::heir(&membership, wishes)
     }
 
     /// Hands the leadership to this server and waits until it has it.

@@ -1,24 +1,23 @@
-//! How programs other than HTTP clients see a server: the operators' service, on the port of calls between nodes.
+//! How programs other than HTTP clients see a server: the services of operators, on the port of calls between nodes.
 //!
-//! Whether a call may be made at all is asked in one place, [`may_call`], before any of it is read.
+//! Who may make a call is judged before it comes here, by the gate in front of that port.
 
+mod keyring;
 mod operator;
 
 use crate::app::App;
+use crate::app::keyring::Keyring;
+use dkron_wire::keyring::service::KeyringServer;
 use dkron_wire::operator::service::OperatorServer;
+use keyring::Keys;
 use operator::Operators;
-use tonic::service::interceptor::InterceptedService;
-use tonic::{Request, Status};
-
-/// Looks at a call's metadata and connection.
-type Check = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// The operators' service over the use cases.
-pub fn operator(app: App) -> InterceptedService<OperatorServer<Operators>, Check> {
-    OperatorServer::with_interceptor(Operators { app }, may_call)
+pub fn operator(app: App) -> OperatorServer<Operators> {
+    OperatorServer::new(Operators { app })
 }
 
-/// Whoever reaches the port may: the network is the border, as for all calls between nodes.
-fn may_call(call: Request<()>) -> Result<Request<()>, Status> {
-    Ok(call)
+/// What changes the keys of gossip, for operators and between servers.
+pub fn keyring(keyring: Keyring) -> KeyringServer<Keys> {
+    KeyringServer::new(Keys { keyring })
 }

@@ -1,10 +1,9 @@
 //! The operators' service: from messages to use cases and back.
 
-use crate::api::status::grpc_status;
+use crate::api::status::{grpc_status, unreadable};
 use crate::app::{App, Error};
 use crate::clock;
 use dkron_core::voters::Peer;
-use dkron_wire::WireError;
 use dkron_wire::operator::service::{
     ChangePeerReply, ChangePeerRequest, HealthReply, HealthRequest, LeaveReply, LeaveRequest, Member,
     MembersReply, MembersRequest, NodesReply, NodesRequest, Operator, PeersReply, PeersRequest, SetWorkReply,
@@ -37,7 +36,7 @@ impl Operator for Operators {
 
     async fn change_peer(&self, request: Request<ChangePeerRequest>) -> Answer<ChangePeerReply> {
         let ChangePeerRequest { peer, wish } = request.into_inner();
-        let wish = wish_from_wire(wish).map_err(refused)?;
+        let wish = wish_from_wire(wish).map_err(unreadable)?;
         let changed = self.app.change_peer(&peer, wish).await.map_err(failed)?;
         Ok(Response::new(ChangePeerReply { peer: Some(peer_to_wire(&changed)) }))
     }
@@ -80,7 +79,7 @@ impl Operator for Operators {
 
     async fn set_work(&self, request: Request<SetWorkRequest>) -> Answer<SetWorkReply> {
         let SetWorkRequest { node, work } = request.into_inner();
-        let work = work_from_wire(work).map_err(refused)?;
+        let work = work_from_wire(work).map_err(unreadable)?;
         let node = self.app.set_work(&node, work).await.map_err(failed)?;
         Ok(Response::new(SetWorkReply { node: Some(node_to_wire(&node)) }))
     }
@@ -88,8 +87,4 @@ impl Operator for Operators {
 
 fn failed(error: Error) -> Status {
     grpc_status(&error)
-}
-
-fn refused(error: WireError) -> Status {
-    Status::invalid_argument(error.to_string())
 }

@@ -75,10 +75,7 @@ fn server_health(server: &ServerHealth, now: Now) -> Json {
         ("since", now.since(server.well_since)),
         ("last_contact_ms", now.ago_ms(contact)),
         ("lag", server.lag.map_or(Json::Null, |lag| Json::Number(lag.into()))),
-        (
-            "clock_ahead_ms",
-            server.clock_ahead.map_or(Json::Null, |ahead| Json::Number(ahead.millis().into())),
-        ),
+        ("clock_ahead_ms", server.clock_ahead.map_or(Json::Null, millis)),
         ("complaints", Json::List(complaints)),
     ];
     pairs.extend(more.map(|(key, value)| (key.to_owned(), value)));

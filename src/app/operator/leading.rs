@@ -63,7 +63,7 @@ impl App {
         let sight = self.sight().await?;
         let heir = match to {
             Some(wanted) => sight.find(wanted, Wish::Demote)?.id,
-            None => voters::heir(&sight.membership, &sight.wishes).ok_or_else(|| {
+            None => self.raft.heir(&sight.wishes).ok_or_else(|| {
                 Error::new(Kind::Conflict, "there is no other voter that could lead: see `dkron raft health`")
             })?,
         };

@@ -112,8 +112,7 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
 
 /// An id as people write it: 32 hexadecimal digits, with or without dashes.
 fn read_id(text: &str) -> Option<NodeId> {
-    let digits = text.replace('-', "");
-    (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok().map(NodeId)).flatten()
+    NodeId::parse(&text.replace('-', ""))
 }
 
 #[cfg(test)]

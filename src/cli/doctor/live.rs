@@ -1,7 +1,7 @@
 //! What a running server answers to somebody without a token.
 
 use super::{Finding, Level};
-use crate::cli::remote::wait;
+use crate::cli::wait;
 use crate::client::{Access, Api};
 use crate::clock;
 use dkron_core::time::{Span, Time};

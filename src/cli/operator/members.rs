@@ -1,6 +1,6 @@
 //! `dkron members`: all nodes that are known.
 
-use super::table::table;
+use super::table;
 use super::{Door, Failure};
 use dkron_wire::operator::service::Member;
 use dkron_wire::operator::{id_from_wire, liveness_from_wire};

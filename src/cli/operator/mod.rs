@@ -4,7 +4,6 @@ mod leave;
 mod members;
 mod node;
 mod raft;
-mod table;
 
 pub(super) use leave::Leave;
 pub(super) use members::Members;
@@ -12,10 +11,10 @@ pub(super) use node::Node;
 pub(super) use raft::Raft;
 
 use super::calls::Calls;
-use super::{FAILED, Failure, MISUSED, Output};
+use super::table::table;
+use super::{FAILED, Failure, MISUSED, Output, wait};
 use crate::app::Kind;
 use crate::client::{self, Operator};
-use anyhow::Context;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -61,9 +60,7 @@ impl Door {
     /// Connects and does the work.
     fn ask<T>(&self, work: impl AsyncFnOnce(Operator) -> Result<T, Failure>) -> Result<T, Failure> {
         let (address, dialer) = (self.calls.address()?, self.calls.dialer()?);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("the asynchronous runtime does not start")?;
-        runtime.block_on(async { work(Operator::dial(address, &dialer).await?).await })
+        wait(async { work(Operator::dial(address, &dialer).await?).await })
     }
 
     /// Prints a table or a JSON value.

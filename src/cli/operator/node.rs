@@ -1,6 +1,6 @@
 //! `dkron node`: which nodes get work.
 
-use super::table::table;
+use super::table;
 use super::{Door, Failure, UNFINISHED};
 use crate::client::Operator;
 use crate::clock;

@@ -1,6 +1,6 @@
 //! `dkron raft`: who votes, who leads, how well the servers do.
 
-use super::table::table;
+use super::table;
 use super::{Door, FAILED, Failure};
 use crate::clock;
 use dkron_core::time::{Span, Time};

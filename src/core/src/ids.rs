@@ -14,6 +14,13 @@ macro_rules! wide_id {
         #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name(pub u128);
 
+        impl $name {
+            /// The inverse of `Display`: 32 hexadecimal digits.
+            pub fn parse(text: &str) -> Option<$name> {
+                (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok())?.map($name)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(formatter, "{:032x}", self.0)

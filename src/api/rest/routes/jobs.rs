@@ -215,8 +215,7 @@ fn expected_version(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
 /// What stands in a tag.
 fn read_tag(text: &str) -> Option<Version> {
     let (revision, job) = text.split_once('-')?;
-    let job = (job.len() == 32).then(|| u128::from_str_radix(job, 16).ok())??;
-    Some(Version { job: JobUid(job), revision: revision.parse().ok()? })
+    Some(Version { job: JobUid::parse(job)?, revision: revision.parse().ok()? })
 }
 
 /// A body that is refused for its size says which one is allowed.

@@ -79,8 +79,7 @@ fn told(new: &Made, query: &Query) -> Response {
 }
 
 fn read(id: &str) -> Result<TokenId, Problem> {
-    let found = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten();
-    found.map(TokenId).ok_or_else(|| {
+    TokenId::parse(id).ok_or_else(|| {
         Problem::bad_request(format!("id: '{id}' is not allowed, allowed are 32 hexadecimal digits"))
     })
 }

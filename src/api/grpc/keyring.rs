@@ -1,7 +1,7 @@
 //! The keys of gossip, for operators and between servers.
 
+use crate::api::status::{grpc_status, unreadable};
 use crate::app::keyring::Keyring;
-use crate::app::{Error, Kind};
 use dkron_wire::WireError;
 use dkron_wire::keyring::service::{self, ChangeRequest, EverywhereReply, HereReply, HereRequest};
 use dkron_wire::keyring::{change_from_wire, here_from_wire, rings_to_wire};
@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 /// The service over the use cases.
 pub struct Keys {
     /// Where the work is done.
-    pub keyring: Keyring,
+    pub(super) keyring: Keyring,
 }
 
 #[tonic::async_trait]
@@ -18,7 +18,7 @@ impl service::Keyring for Keys {
     async fn everywhere(&self, request: Request<ChangeRequest>) -> Result<Response<EverywhereReply>, Status> {
         let change = change_from_wire(request.into_inner()).map_err(unreadable)?;
         tracing::info!(?change, "the keys of gossip, on all servers");
-        let rings = self.keyring.everywhere(&change).await.map_err(refused)?;
+        let rings = self.keyring.everywhere(&change).await.map_err(|error| grpc_status(&error))?;
         Ok(Response::new(rings_to_wire(rings)))
     }
 
@@ -30,15 +30,4 @@ impl service::Keyring for Keys {
         }
         Ok(Response::new(self.keyring.answer(&change).await))
     }
-}
-
-fn refused(error: Error) -> Status {
-    match error.kind() {
-        Kind::Invalid => Status::invalid_argument(error.to_string()),
-        _ => Status::failed_precondition(error.to_string()),
-    }
-}
-
-fn unreadable(error: WireError) -> Status {
-    Status::invalid_argument(error.to_string())
 }
