@@ -11,6 +11,7 @@ pub mod backfill;
 pub mod cluster;
 mod error;
 pub mod executions;
+pub mod explain;
 pub mod jobs;
 pub mod keyring;
 mod operator;
@@ -91,7 +92,8 @@ impl App {
         Ok(reads::noted(self.raft.view().await?))
     }
 
-    fn now(&self) -> Time {
+    /// The time, as far as this server's clock is believed.
+    pub fn now(&self) -> Time {
         clock::guarded().time
     }
 }

@@ -1,8 +1,7 @@
 //! `dkron schedule next`: when an expression fires.
 
 use super::{Failure, Output};
-use dkron_core::job::Job;
-use dkron_core::rules::{Rules, Timing};
+use dkron_core::rules::{Expression, Timing};
 use dkron_core::schedule::{Dst, Zone};
 use dkron_core::time::Time;
 use std::process::ExitCode;
@@ -56,29 +55,16 @@ impl Next {
         let from = self.from.unwrap_or_else(crate::clock::wall);
         let timing = self.timing()?;
         let zone = timing.zone.unwrap_or(Zone::utc());
-        let times = times(&timing, zone, from).take(self.count as usize);
+        let times = timing.times(from).take(self.count as usize);
         println!("{}", print(&times.collect::<Vec<_>>(), zone, self.output));
         Ok(ExitCode::SUCCESS)
     }
 
     /// The expression as a job of this name and zone would be read.
     fn timing(&self) -> Result<Timing, Failure> {
-        let job = Job {
-            name: self.job.clone(),
-            schedule: self.expression.clone(),
-            timezone: self.tz.clone(),
-            dst: self.dst,
-            ..Job::default()
-        };
-        job.validate().map_err(Failure::misused)?;
-        Ok(Rules::of(&job).map_err(Failure::misused)?.timing)
+        let expression = Expression { text: &self.expression, zone: &self.tz, dst: self.dst, job: &self.job };
+        Timing::of_expression(expression).map_err(Failure::misused)
     }
-}
-
-/// All times after an instant, which also is the anchor of `@every`.
-fn times(timing: &Timing, zone: Zone, from: Time) -> impl Iterator<Item = Time> {
-    let next = move |after: &Time| timing.next(*after, from, &zone);
-    std::iter::successors(next(&from), next)
 }
 
 /// A JSON array of RFC 3339 instants in UTC, or a line each with the local reading beside it.
@@ -113,7 +99,7 @@ mod tests {
             question.timing().map_err(|failure| format!("{:#} ({})", failure.error, failure.code))?;
         let zone = timing.zone.unwrap_or(Zone::utc());
         let from: Time = "2026-03-28T12:00:00Z".parse().expect("an instant");
-        Ok(print(&times(&timing, zone, from).take(2).collect::<Vec<_>>(), zone, Output::Json))
+        Ok(print(&timing.times(from).take(2).collect::<Vec<_>>(), zone, Output::Json))
     }
 
     #[test]

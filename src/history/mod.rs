@@ -39,7 +39,7 @@ mod tests;
 
 pub use error::{Error, Result};
 pub use outputs::Output;
-pub use query::{Cursor, Filter, Listing, Name, Order, Page};
+pub use query::{Cursor, Filter, Listing, Name, Order, Page, Whose};
 pub use settings::{Applied, Retention, Settings};
 
 use disk::entry::Kind;

@@ -9,6 +9,9 @@ use super::store::Store;
 use dkron_core::execution::{Finished, HistoryRow, Skipped, Verdict};
 use dkron_core::ids::{ExecutionId, JobUid};
 use dkron_core::time::Time;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Entries read at once by a search: about ten directory pages.
@@ -19,6 +22,18 @@ const RELINK_SEGMENTS: usize = 64;
 /// Where a listing goes on. Stable: rows that come or go meanwhile shift nothing.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cursor(pub u64);
+
+impl Cursor {
+    /// From the last row of this entry on downwards.
+    pub fn at_end_of(index: u64) -> Cursor {
+        Cursor(position(index.saturating_add(1), 0).saturating_sub(1))
+    }
+
+    /// The entry in which it stands.
+    pub fn index(self) -> u64 {
+        index_of(self.0)
+    }
+}
 
 /// The order of a listing: that of the log, not of the agents' clocks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -60,10 +75,14 @@ pub struct Listing<T> {
 }
 
 /// What a search looks for; what is not given matches all.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only this job.
     pub job: Option<JobUid>,
+    /// Only jobs of some names.
+    pub whose: Option<Whose>,
+    /// Only of entries after this one.
+    pub after: Option<u64>,
     /// Only these verdicts; all if empty.
     pub verdicts: Vec<Verdict>,
     /// Only this node.
@@ -72,6 +91,21 @@ pub struct Filter {
     pub from: Option<Time>,
     /// Ended before.
     pub to: Option<Time>,
+}
+
+/// Jobs by their names. Entries know jobs by their uids; rows of jobs that are gone are asked for their names.
+#[derive(Clone)]
+pub struct Whose {
+    /// The jobs that live, and whether each is meant.
+    pub living: Arc<HashMap<JobUid, bool>>,
+    /// Whether a name is meant.
+    pub means: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Whose {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Whose").field("living", &self.living.len()).finish_non_exhaustive()
+    }
 }
 
 /// How an execution is named by who asks.
@@ -92,10 +126,17 @@ impl Filter {
     fn admits(&self, entry: &Entry) -> bool {
         entry.kind == Kind::Run
             && self.job.is_none_or(|job| job == entry.job)
+            && self.whose.as_ref().is_none_or(|whose| *whose.living.get(&entry.job).unwrap_or(&true))
             && self.from.is_none_or(|from| entry.time >= from.nanos())
             && self.to.is_none_or(|to| entry.time < to.nanos())
             && self.node.as_ref().is_none_or(|node| node_mark(node) == entry.node)
             && (self.verdicts.is_empty() || self.verdicts.iter().any(|one| one.number() == entry.verdict))
+    }
+
+    /// What only the row itself says.
+    fn admits_row(&self, run: &Finished) -> bool {
+        let means = |whose: &Whose| (whose.means)(&run.job_name);
+        self.node.as_deref().is_none_or(|node| *run.node == *node) && self.whose.as_ref().is_none_or(means)
     }
 
     fn admits_segment(&self, segment: &Segment) -> bool {
@@ -360,6 +401,9 @@ struct Search<'a> {
 impl Search<'_> {
     /// Looks at one row; false ends the search and says where it goes on.
     fn look(&mut self, store: &Store, segment: &Segment, entry: &Entry, lives: bool) -> bool {
+        if self.filter.after.is_some_and(|index| index_of(entry.link.position) <= index) {
+            return false;
+        }
         if self.left == 0 || self.listing.rows.len() == self.limit {
             self.listing.next = Some(Cursor(entry.link.position));
             return false;
@@ -367,8 +411,7 @@ impl Search<'_> {
         self.left -= 1;
         if lives && self.filter.admits(entry) {
             let run = store.fetch(segment, entry).and_then(finished);
-            let node = |run: &Finished| self.filter.node.as_deref().is_none_or(|node| *run.node == *node);
-            self.listing.rows.extend(run.filter(node));
+            self.listing.rows.extend(run.filter(|run| self.filter.admits_row(run)));
         }
         true
     }

@@ -1,12 +1,18 @@
 //! The REST door of one node, over HTTP: Dkron's own tests re-created, bad input, runs.
 
 mod beyond;
+mod cancel;
+mod explain;
+mod history;
 mod hostile;
 mod jobs;
 mod listing;
+mod openapi;
+mod published;
 mod restore;
 mod routes;
 mod runs;
+mod sheet;
 
 use serde_json::{Value, json};
 

@@ -3,10 +3,11 @@
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
 //! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
-//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`, `trust`.
+//! `leaving`, `nodes`, `cancelling`, `growth`, `recovery`, `keyring`, `reload`, `sheet`, `trust`.
 
 mod agents;
 mod calm;
+mod cancelling;
 mod commands;
 mod failover;
 mod formation;
@@ -21,6 +22,7 @@ mod reads;
 mod recovery;
 mod reload;
 mod servers;
+mod sheet;
 mod trust;
 mod work;
 mod writes;

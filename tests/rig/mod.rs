@@ -6,4 +6,5 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod patience;
 pub(crate) mod processes;
+pub(crate) mod python;
 pub(crate) mod sink;

@@ -4,15 +4,19 @@
 //! Go's `encoding/json`, down to the order of keys and the escapes, because clients compare them. `routes`
 //! joins them to the use cases.
 
+pub mod cursor;
 pub mod execution_json;
+pub mod explain_json;
 pub mod go_json;
 pub mod go_time;
 pub mod job_json;
 pub mod member_json;
+pub mod openapi;
 pub mod operator_json;
 pub mod read;
 pub mod replies;
 mod routes;
+pub mod run_json;
 pub mod skip_json;
 pub mod status_json;
 pub mod token_json;

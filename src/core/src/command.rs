@@ -89,6 +89,13 @@ pub enum Action {
         /// Its name.
         name: Arc<str>,
     },
+    /// A job deleted if it stands at this edit: a safe deletion.
+    DeleteAt {
+        /// Its name.
+        name: Arc<str>,
+        /// The edit.
+        version: Version,
+    },
     /// The executions of a job deleted and its counters set to zero.
     DeleteExecutions {
         /// The job's name.
@@ -109,10 +116,12 @@ pub enum Action {
         /// The job's name.
         name: Arc<str>,
     },
-    /// The open executions of an occurrence shall end.
+    /// The open executions of an occurrence shall end, or one of them.
     Cancel {
         /// The occurrence.
         occurrence: OccurrenceRef,
+        /// Which of its executions; none for all.
+        ordinal: Option<u16>,
     },
     /// Job submissions are refused (true) or taken (false), as Dkron's pause.
     Pause(bool),

@@ -57,6 +57,7 @@ pub fn is_whole(action: &Action) -> bool {
             | Action::Commit { .. }
             | Action::Abandon { .. }
             | Action::Delete { .. }
+            | Action::DeleteAt { .. }
             | Action::DeleteExecutions { .. }
             | Action::Cancel { .. }
             | Action::Pause(_)

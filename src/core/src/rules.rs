@@ -136,7 +136,43 @@ impl Selector {
     }
 }
 
+/// An expression as people ask about it, outside of any job.
+#[derive(Clone, Copy, Debug)]
+pub struct Expression<'a> {
+    /// The expression.
+    pub text: &'a str,
+    /// Its zone, an IANA name.
+    pub zone: &'a str,
+    /// What a change of the clocks does.
+    pub dst: Dst,
+    /// The job's name, which `~` stands for.
+    pub job: &'a str,
+}
+
 impl Timing {
+    /// The timing that a job with this expression would have.
+    ///
+    /// # Errors
+    /// As [`Job::validate`].
+    pub fn of_expression(expression: Expression<'_>) -> Result<Timing, JobError> {
+        let job = Job {
+            name: expression.job.to_owned(),
+            schedule: expression.text.to_owned(),
+            timezone: expression.zone.to_owned(),
+            dst: expression.dst,
+            ..Job::default()
+        };
+        job.validate()?;
+        Ok(Rules::of(&job)?.timing)
+    }
+
+    /// All times after an instant, which also is the anchor of `@every`; in UTC if no zone is named.
+    pub fn times(&self, from: Time) -> impl Iterator<Item = Time> + '_ {
+        let zone = self.zone.unwrap_or(Zone::utc());
+        let next = move |after: &Time| self.next(*after, from, &zone);
+        std::iter::successors(next(&from), next)
+    }
+
     /// The first tick after `after`, within `starts_at` and `expires_at`; none for a disabled job.
     pub fn next(&self, after: Time, anchor: Time, zones: impl Into<Zones>) -> Option<Time> {
         if self.disabled {

@@ -52,14 +52,21 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
         Action::Commit { import } => Wire::Commit(wide::bytes(import.0)),
         Action::Abandon { import } => Wire::Abandon(wide::bytes(import.0)),
         Action::Delete { name } => Wire::Delete(name.to_string()),
+        Action::DeleteAt { name, version } => Wire::DeleteAt(proto::DeleteAt {
+            name: name.to_string(),
+            job: version_to_proto(*version),
+            revision: version.revision,
+        }),
         Action::DeleteExecutions { name } => Wire::DeleteExecutions(name.to_string()),
         Action::Run { name, nominal } => {
             Wire::Run(proto::Run { name: name.to_string(), nominal: nominal.nanos() })
         }
         Action::CallOff { name } => Wire::CallOff(name.to_string()),
-        Action::Cancel { occurrence } => {
-            Wire::Cancel(proto::Occurrence { index: occurrence.index, position: occurrence.position })
-        }
+        Action::Cancel { occurrence, ordinal } => Wire::Cancel(proto::Occurrence {
+            index: occurrence.index,
+            position: occurrence.position,
+            ordinal: ordinal.map(u32::from),
+        }),
         Action::Pause(paused) => Wire::Pause(*paused),
         Action::Hold(scope) => Wire::Hold(scope_to_proto(scope)),
         Action::Release(scope) => Wire::Release(scope_to_proto(scope)),
@@ -102,10 +109,14 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             Action::Abandon { import: RequestId(wide::read(&import, "abandon.import")?) }
         }
         Wire::Delete(name) => Action::Delete { name: name.into() },
+        Wire::DeleteAt(at) => {
+            Action::DeleteAt { version: version_from_proto(&at.job, at.revision)?, name: at.name.into() }
+        }
         Wire::DeleteExecutions(name) => Action::DeleteExecutions { name: name.into() },
         Wire::Run(run) => Action::Run { name: run.name.into(), nominal: Time::from_nanos(run.nominal) },
         Wire::Cancel(occurrence) => Action::Cancel {
             occurrence: OccurrenceRef { index: occurrence.index, position: occurrence.position },
+            ordinal: occurrence.ordinal.map(ordinal_from_proto).transpose()?,
         },
         Wire::Pause(paused) => Action::Pause(paused),
         Wire::Hold(scope) => Action::Hold(scope_from_proto(scope)?),
@@ -149,6 +160,11 @@ pub(crate) fn errand_from_proto(errand: &proto::Errand) -> Result<Errand, WireEr
         wish: numbered(errand.wish, Wish::from_number, "errand.wish")?,
         process: errand.process,
     })
+}
+
+fn ordinal_from_proto(ordinal: u32) -> Result<u16, WireError> {
+    let field = "cancel.ordinal";
+    u16::try_from(ordinal).map_err(|_| WireError::UnknownNumber { field, number: ordinal.into() })
 }
 
 /// A choice by its stable number.

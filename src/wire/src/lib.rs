@@ -15,6 +15,7 @@ mod error;
 pub mod formation;
 pub mod frame;
 mod generated;
+pub mod glance;
 pub mod gossip;
 pub mod history;
 pub mod journal;

@@ -1,34 +1,113 @@
 //! Executions: those of a job, one of them, and what runs now.
 
+use super::paging::{PAGE, marked, paged};
 use super::query::Query;
 use super::{Answer, Door, jobs, json, listed};
+use crate::api::rest::cursor;
 use crate::api::rest::execution_json::{
     ExecutionView, ListForm, encode_busy, encode_execution, encode_executions,
 };
+use crate::api::rest::run_json::{encode_run, encode_runs};
 use crate::api::rest::skip_json::encode_skips;
+use crate::api::status::Problem;
 use crate::app::access::Caller;
-use crate::app::executions::Run;
+use crate::app::executions::{Cancelled, Run, Sought, Status, WORDS};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use dkron_core::execution::Verdict;
 use dkron_core::time::Time;
+use std::collections::BTreeSet;
 
-pub(super) async fn list(State(door): State<Door>, Path(job): Path<String>, query: Query) -> Answer {
+/// One job's executions: all that are kept, sorted, as Dkron; or by pages, the newest first.
+pub(super) async fn list(
+    State(door): State<Door>,
+    (Path(job), OriginalUri(uri)): (Path<String>, OriginalUri),
+    query: Query,
+) -> Answer {
     let sort = query.choice("_sort", &["id", "started_at", "finished_at", "attempt"])?;
-    let limit = query.number("output_size_limit")?;
-    let listing = door.app.executions(&job).await?;
-    let mut runs = listing.runs;
-    runs.sort_by_key(|run| match sort {
-        "finished_at" => run.finished_at.map_or(0, Time::nanos),
-        "attempt" => i64::from(run.attempt),
-        _ => run.started_at.map_or(0, Time::nanos),
-    });
-    if query.said("_order").is_none_or(|order| order == "DESC") {
-        runs.reverse();
+    let output_size_limit = query.number("output_size_limit")?;
+    let limit = query.limit()?;
+    let mut listing = match limit {
+        Some(limit) => {
+            if let Some(word) = ["_sort", "_order"].into_iter().find(|word| query.said(word).is_some()) {
+                return Err(Problem::bad_request(format!("{word}: not allowed beside limit and cursor")));
+            }
+            let place = query.place(cursor::decode_executions, uri.path())?;
+            door.app.executions_page(&job, limit, place).await?
+        }
+        None => door.app.executions(&job).await?,
+    };
+    let runs = &mut listing.runs;
+    if limit.is_none() {
+        runs.sort_by_key(|run| match sort {
+            "finished_at" => run.finished_at.map_or(0, Time::nanos),
+            "attempt" => i64::from(run.attempt),
+            _ => run.started_at.map_or(0, Time::nanos),
+        });
+        if query.said("_order").is_none_or(|order| order == "DESC") {
+            runs.reverse();
+        }
     }
-    let form = ListForm { zone: listing.zone, output_size_limit: limit };
-    Ok(listed(runs.len(), encode_executions(runs.iter().map(view), form, query.pretty())))
+    let form = ListForm { zone: listing.zone, output_size_limit };
+    let body = encode_executions(runs.iter().map(view), form, query.pretty());
+    // A page does not know how many there are.
+    let response = match limit {
+        Some(_) => json(StatusCode::OK, body),
+        None => listed(runs.len(), body),
+    };
+    let next = listing.next.map(|place| cursor::encode_executions(query.question(uri.path()), place));
+    Ok(marked(paged(response, &uri, next), listing.lost_up_to))
+}
+
+/// Executions of all jobs, the newest first, by pages.
+pub(super) async fn across(
+    State(door): State<Door>,
+    (Extension(caller), OriginalUri(uri)): (Extension<Caller>, OriginalUri),
+    query: Query,
+) -> Answer {
+    let sought = Sought {
+        job: query.said("job").map(str::to_owned),
+        prefix: query.said("job_prefix").map(str::to_owned),
+        statuses: statuses(&query)?,
+        node: query.said("node").map(str::to_owned),
+        from: query.instant("from")?,
+        to: query.instant("to")?,
+        limit: query.limit()?.unwrap_or(PAGE),
+        place: query.place(cursor::decode_executions, uri.path())?,
+        caller,
+    };
+    let output_bytes = query.number("output_size_limit")?;
+    let found = door.app.executions_across(sought).await?;
+    let response = json(StatusCode::OK, encode_runs(&found.runs, output_bytes, query.pretty()));
+    let next = found.next.map(|place| cursor::encode_executions(query.question(uri.path()), place));
+    Ok(marked(paged(response, &uri, next), found.lost_up_to))
+}
+
+/// `status`, once or more often, each with one word or several between commas.
+fn statuses(query: &Query) -> Result<BTreeSet<Status>, Problem> {
+    let mut found = BTreeSet::new();
+    let values = query.all().filter(|(key, _)| *key == "status").flat_map(|(_, value)| value.split(','));
+    for word in values.map(str::trim).filter(|word| !word.is_empty()) {
+        let named = Status::named(word).ok_or_else(|| {
+            Problem::bad_request(format!("status: '{word}' is not allowed, allowed are {WORDS}"))
+        })?;
+        found.extend(named);
+    }
+    Ok(found)
+}
+
+/// Ends an execution: 202 while its agent still has to, 200 once it is over.
+pub(super) async fn cancel(
+    State(door): State<Door>,
+    Path((job, execution)): Path<(String, String)>,
+    query: Query,
+) -> Answer {
+    let (status, run) = match door.app.cancel_execution(&job, &execution).await? {
+        Cancelled::Asked(run) => (StatusCode::ACCEPTED, run),
+        Cancelled::Done(run) => (StatusCode::OK, run),
+    };
+    Ok(json(status, encode_run(&run, None, query.pretty())))
 }
 
 pub(super) async fn get(
@@ -72,7 +151,7 @@ fn view(run: &Run) -> ExecutionView<'_> {
         job_name: &run.job_name,
         started_at: run.started_at,
         finished_at: run.finished_at,
-        success: run.verdict == Some(Verdict::Succeeded),
+        success: run.status == Status::Ended(Verdict::Succeeded),
         output: &run.output,
         cut: run.cut > 0,
         node_name: &run.node,

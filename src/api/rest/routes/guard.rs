@@ -52,6 +52,14 @@ pub(super) async fn front(State(door): State<Door>, request: Request) -> Respons
     }
 }
 
+/// As Dkron: the pages are in a folder.
+pub(super) async fn pages(State(door): State<Door>, request: Request) -> Response {
+    match door.ui {
+        true => (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, "/ui/")]).into_response(),
+        false => not_found(request).await,
+    }
+}
+
 fn is_html(kind: &str) -> bool {
     matches!(kind.split(';').next().unwrap_or_default().trim(), "text/html" | "text/*" | "*/*")
 }

@@ -1,13 +1,16 @@
 //! `/v1/jobs` and what hangs on one job.
 
+use super::paging::paged;
+use super::precondition::Precondition;
 use super::query::Query;
-use super::{Answer, Door, json, listed, located, request_id};
+use super::{Answer, Door, json, located, request_id};
+use crate::api::rest::cursor;
 use crate::api::rest::job_json::{JobView, SentJob, decode_job, decode_jobs, encode_job, encode_jobs};
 use crate::api::rest::read::BODY_BYTES_MAX;
 use crate::api::rest::replies::encode_restored;
 use crate::api::status::Problem;
 use crate::app::access::Caller;
-use crate::app::jobs::{Filter, Shown, Submit};
+use crate::app::jobs::{Filter, Part, Shown, Sort, Submit, Wanted};
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -16,71 +19,58 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use dkron_core::access::Capability;
 use dkron_core::command::{Scope, Version};
-use dkron_core::ids::JobUid;
-use std::cmp::Ordering;
 
-/// What `_sort` may say; the first one where it says nothing.
-const SORTS: [&str; 9] = [
-    "id",
-    "name",
-    "displayname",
-    "schedule",
-    "success_count",
-    "error_count",
-    "last_success",
-    "last_error",
-    "next",
+/// What `_sort` may say, and what it means; the first one where it says nothing.
+const SORTS: [(&str, Sort); 9] = [
+    ("id", Sort::Name),
+    ("name", Sort::Name),
+    ("displayname", Sort::DisplayName),
+    ("schedule", Sort::Schedule),
+    ("success_count", Sort::SuccessCount),
+    ("error_count", Sort::ErrorCount),
+    ("last_success", Sort::LastSuccess),
+    ("last_error", Sort::LastError),
+    ("next", Sort::Next),
 ];
 
 pub(super) async fn list(
     State(door): State<Door>,
-    Extension(caller): Extension<Caller>,
+    (Extension(caller), OriginalUri(uri)): (Extension<Caller>, OriginalUri),
     query: Query,
 ) -> Answer {
-    let filter = Filter {
-        text: query.said("q").map(str::to_owned),
-        metadata: query.pairs("metadata"),
-        status: query.said("status").map(str::to_owned),
-        disabled: query.boolean("disabled")?,
+    let words = SORTS.map(|(word, _)| word);
+    let word = query.choice("_sort", &words)?;
+    let sort = SORTS.iter().find(|(known, _)| *known == word).map(|(_, sort)| *sort).unwrap_or_default();
+    let wanted = Wanted {
+        filter: Filter {
+            text: query.said("q").map(str::to_owned),
+            prefix: query.said("job_prefix").map(str::to_owned),
+            metadata: query.pairs("metadata"),
+            status: query.said("status").map(str::to_owned),
+            disabled: query.boolean("disabled")?,
+        },
+        sort,
+        descending: query.get("_order") == Some("DESC"),
+        part: part(&query, uri.path())?,
+        caller,
     };
-    let (sort, slice) = (query.choice("_sort", &SORTS)?, query.slice()?);
-    let descending = query.get("_order") == Some("DESC");
-    // Of all jobs by name, which is what a client asks for who says nothing, only the page is looked at.
-    let by_name = filter == Filter::default() && matches!(sort, "id" | "name");
-    let (total, page) = if by_name && !caller.is_limited() {
-        door.app.page(slice.places(), descending).await?
-    } else {
-        let mut jobs = door.app.jobs(filter).await?;
-        jobs.retain(|shown| caller.means(&shown.job.name));
-        jobs.sort_by(|one, other| compare(sort, one, other));
-        if descending {
-            jobs.reverse();
-        }
-        (jobs.len(), slice.of(jobs))
-    };
-    let dependents: Vec<Vec<String>> = page.iter().map(names).collect();
-    let views = page.iter().zip(&dependents).map(|(shown, dependents)| view(shown, dependents));
-    Ok(listed(total, encode_jobs(views, query.pretty())))
+    let listed = door.app.jobs(wanted).await?;
+    let dependents: Vec<Vec<String>> = listed.jobs.iter().map(names).collect();
+    let views = listed.jobs.iter().zip(&dependents).map(|(shown, dependents)| view(shown, dependents));
+    let response = super::listed(listed.total, encode_jobs(views, query.pretty()));
+    let next = listed.next.filter(|_| query.get("_start").is_none() && query.get("_end").is_none());
+    let next = next.map(|place| cursor::encode_jobs(query.question(uri.path()), &place));
+    Ok(paged(response, &uri, next))
 }
 
-fn compare(sort: &str, one: &Shown, other: &Shown) -> Ordering {
-    let text = |shown: &Shown| match sort {
-        "displayname" => shown.job.display_name.to_lowercase(),
-        "schedule" => shown.job.schedule.to_lowercase(),
-        _ => String::new(),
-    };
-    let number = |shown: &Shown| match sort {
-        "success_count" => shown.counters.success_count as i64,
-        "error_count" => shown.counters.error_count as i64,
-        "last_success" => shown.counters.last_success.nanos(),
-        "last_error" => shown.counters.last_error.nanos(),
-        "next" => shown.next.map_or(0, |next| next.nanos()),
-        _ => 0,
-    };
-    text(one)
-        .cmp(&text(other))
-        .then_with(|| number(one).cmp(&number(other)))
-        .then_with(|| one.job.name.cmp(&other.job.name))
+/// Dkron's `_start` and `_end`, or a page: one of the two.
+fn part(query: &Query, path: &str) -> Result<Part, Problem> {
+    let places = query.slice()?.places();
+    let Some(limit) = query.limit()? else { return Ok(Part::Places(places)) };
+    if query.said("_start").is_some() || query.said("_end").is_some() {
+        return Err(Problem::bad_request("limit: not allowed beside _start and _end"));
+    }
+    Ok(Part::After(query.place(cursor::decode_jobs, path)?, limit))
 }
 
 pub(super) async fn get(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
@@ -104,20 +94,19 @@ pub(super) async fn submit(
     if runs {
         caller.may(Capability::RunJobs, Some(&sent.job.name))?;
     }
-    let expected = expected_version(&headers)?;
-    let stored = door
-        .app
-        .put_job(Submit {
-            job: sent.job.clone(),
-            counters: Some(sent.counters),
-            expected,
-            request: request_id(&headers),
-        })
-        .await;
-    let version = stored.map_err(|error| match error.kind() {
-        crate::app::Kind::Invalid => Problem::bad_request(format!("Job validation failed: {error}.")),
-        _ => error.into(),
-    })?;
+    let precondition = Precondition::of(&headers)?;
+    let stored = match precondition.expected(&door, &sent.job.name).await {
+        Ok(expected) => {
+            let job = sent.job.clone();
+            let (counters, request) = (Some(sent.counters), request_id(&headers));
+            door.app.put_job(Submit { job, counters, expected, request }).await
+        }
+        Err(error) => Err(error),
+    };
+    let version = match stored.map_err(unstored) {
+        Ok(version) => version,
+        Err(problem) => return Precondition::refused(&door, &sent.job.name, problem).await,
+    };
     if runs {
         // As Dkron: the answer is that of the store, which is done.
         let run = door.app.run_job(&sent.job.name, None).await;
@@ -129,9 +118,29 @@ pub(super) async fn submit(
     Ok(tagged(located(response, &path), version))
 }
 
-pub(super) async fn delete(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
-    let deleted = door.app.delete_job(&name).await.map_err(Problem::as_dkron)?;
-    Ok(answer(StatusCode::OK, &deleted, query.pretty()))
+/// What Dkron says of a job that cannot be stored.
+fn unstored(error: crate::app::Error) -> Problem {
+    match error.kind() {
+        crate::app::Kind::Invalid => Problem::bad_request(format!("Job validation failed: {error}.")),
+        _ => error.into(),
+    }
+}
+
+pub(super) async fn delete(
+    State(door): State<Door>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    query: Query,
+) -> Answer {
+    let precondition = Precondition::of(&headers)?;
+    let deleted = match precondition.expected(&door, &name).await {
+        Ok(expected) => door.app.delete_job(&name, expected).await,
+        Err(error) => Err(error),
+    };
+    match deleted.map_err(Problem::as_dkron) {
+        Ok(deleted) => Ok(answer(StatusCode::OK, &deleted, query.pretty())),
+        Err(problem) => Precondition::refused(&door, &name, problem).await,
+    }
 }
 
 pub(super) async fn run(
@@ -150,10 +159,18 @@ pub(super) async fn toggle(
     State(door): State<Door>,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
     query: Query,
 ) -> Answer {
-    let shown = door.app.toggle_job(&name).await?;
-    Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path()))
+    let precondition = Precondition::of(&headers)?;
+    let toggled = match precondition.expected(&door, &name).await {
+        Ok(expected) => door.app.toggle_job(&name, expected).await,
+        Err(error) => Err(error),
+    };
+    match toggled.map_err(Problem::from) {
+        Ok(shown) => Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path())),
+        Err(problem) => Precondition::refused(&door, &name, problem).await,
+    }
 }
 
 pub(super) async fn hold(State(door): State<Door>, Path(name): Path<String>, query: Query) -> Answer {
@@ -197,27 +214,6 @@ pub(super) async fn restore(
     Ok(json(StatusCode::OK, encode_restored(lines)))
 }
 
-/// The edit of a job that a client names, as `ETag` gave it, with or without quotes; `0` for no job yet.
-fn expected_version(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
-    let Some(value) = headers.get("if-match") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let refused = || {
-        Problem::bad_request(format!(
-            "If-Match: '{text}' is not allowed, allowed is a revision as ETag gives it, or 0 for a new job"
-        ))
-    };
-    match text.trim_matches('"') {
-        "0" => Ok(Some(Version::default())),
-        text => read_tag(text).map(Some).ok_or_else(refused),
-    }
-}
-
-/// What stands in a tag.
-fn read_tag(text: &str) -> Option<Version> {
-    let (revision, job) = text.split_once('-')?;
-    Some(Version { job: JobUid::parse(job)?, revision: revision.parse().ok()? })
-}
-
 /// A body that is refused for its size says which one is allowed.
 pub(super) fn unread(error: BytesRejection) -> Problem {
     match error.status() {
@@ -257,7 +253,7 @@ pub(super) fn encode(shown: &Shown, pretty: bool) -> Vec<u8> {
 }
 
 /// The job's uid is in the tag: one that was deleted and created again has the same revisions.
-fn tagged(mut response: Response, version: Version) -> Response {
+pub(super) fn tagged(mut response: Response, version: Version) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", version.revision, version.job)) {
         response.headers_mut().insert(HeaderName::from_static("etag"), tag);
     }

@@ -4,10 +4,13 @@ mod access;
 mod beyond;
 mod cluster;
 mod executions;
+mod explain;
 mod guard;
 mod jobs;
 mod operator;
 mod output;
+mod paging;
+mod precondition;
 mod query;
 mod reading;
 mod tokens;
@@ -15,6 +18,7 @@ mod waiting;
 
 pub use waiting::waiting_router;
 
+use crate::api::rest::openapi;
 use crate::api::rest::read::BODY_BYTES_MAX;
 use crate::api::status::Problem;
 use crate::app::App;
@@ -65,7 +69,11 @@ pub fn router(door: Door) -> Router {
         .route("/jobs/{job}/executions", get(executions::list).delete(executions::delete))
         .route("/jobs/{job}/executions/{execution}", get(executions::get))
         .route("/jobs/{job}/executions/{execution}/output", get(output::output))
+        .route("/jobs/{job}/executions/{execution}/cancel", post(executions::cancel))
         .route("/jobs/{job}/skips", get(executions::skips))
+        .route("/jobs/{job}/explain", get(explain::explain))
+        .route("/executions", get(executions::across))
+        .route("/schedule/next", get(explain::next))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/self", get(tokens::own))
         .route("/tokens/bootstrap", post(tokens::bootstrap))
@@ -90,6 +98,7 @@ pub fn router(door: Door) -> Router {
         // These say nothing of the state.
         .route("/leader", get(cluster::leader))
         .route("/isleader", get(cluster::is_leader))
+        .route("/openapi.json", get(described))
         .layer(from_fn_with_state(door.clone(), access::check))
         .layer(from_fn_with_state(door.clone(), guard::whom))
         .layer(axum::middleware::from_fn(guard::same_origin));
@@ -99,6 +108,7 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(cluster::ready))
         .route("/metrics", get(cluster::metrics))
         .route("/", get(guard::front).layer(from_fn_with_state(door.clone(), guard::whom)))
+        .route("/ui", get(guard::pages).layer(from_fn_with_state(door.clone(), guard::whom)))
         .route(
             "/v1/",
             get(cluster::status)
@@ -110,6 +120,17 @@ pub fn router(door: Door) -> Router {
         .fallback(any(guard::not_found))
         .method_not_allowed_fallback(guard::not_found)
         .with_state(door)
+}
+
+/// What all routes take and answer, for programs.
+async fn described() -> Response {
+    json(StatusCode::OK, openapi::document().to_vec())
+}
+
+/// Every route's method and path, for the test that compares them with their description.
+#[cfg(test)]
+pub(super) fn known_routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    access::ROUTES.iter().map(|(method, path, _)| (*method, *path))
 }
 
 /// A JSON answer.

@@ -3,6 +3,7 @@
 use crate::api::status::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use dkron_core::time::Time;
 
 /// The parameters, in order, decoded.
 pub(super) struct Query(Vec<(String, String)>);
@@ -30,11 +31,6 @@ impl Slice {
     pub(super) fn places(self) -> std::ops::Range<usize> {
         self.start..self.end
     }
-
-    /// This part of a list; what lies beyond its end is empty.
-    pub(super) fn of<T>(self, list: Vec<T>) -> Vec<T> {
-        list.into_iter().take(self.end).skip(self.start).collect()
-    }
 }
 
 impl Query {
@@ -51,6 +47,26 @@ impl Query {
     /// The last value of a parameter, unless it is empty.
     pub(super) fn said(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// An instant in RFC 3339.
+    pub(super) fn instant(&self, name: &str) -> Result<Option<Time>, Problem> {
+        let parse = |value: &str| {
+            let refused = || {
+                format!(
+                    "{name}: '{value}' is not allowed, allowed is an instant in RFC 3339, as 2026-03-01T00:00:00Z"
+                )
+            };
+            // A plus that nobody encoded is a space here.
+            let text = value.replace(' ', "+");
+            text.parse().map_err(|_| Problem::bad_request(refused()))
+        };
+        self.said(name).map(parse).transpose()
     }
 
     /// `name[key]=value` pairs.
@@ -120,7 +136,7 @@ mod tests {
         }
         assert!(query(&[("_start", "5"), ("_end", "4")]).slice().is_err());
         let past = query(&[("_start", "7"), ("_end", "9")]).slice().expect("it is allowed");
-        assert_eq!(past.of(vec![1, 2, 3]), Vec::<i32>::new());
+        assert_eq!(past.places(), 7..9);
     }
 
     #[test]

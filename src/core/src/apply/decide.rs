@@ -185,7 +185,7 @@ impl Step<'_> {
             .map(|(reference, _)| reference)
             .collect();
         for reference in open {
-            self.cancel_executions(reference);
+            self.cancel_executions(reference, None);
         }
     }
 
@@ -273,10 +273,13 @@ impl Step<'_> {
         true
     }
 
-    /// Asks for the end of all that is open of an occurrence; what only waits for a retry ends here.
-    pub(super) fn cancel_executions(&mut self, reference: OccurrenceRef) {
+    /// Asks for the end of all that is open of an occurrence, or of one execution; what only waits for a retry ends
+    /// here.
+    pub(super) fn cancel_executions(&mut self, reference: OccurrenceRef, ordinal: Option<u16>) {
+        let meant = |place: usize| ordinal.is_none_or(|ordinal| usize::from(ordinal) == place);
         self.ledger.state.edit_occurrence(reference, |found| {
-            for execution in &mut found.executions {
+            let executions = found.executions.iter_mut().enumerate();
+            for (_, execution) in executions.filter(|(place, _)| meant(*place)) {
                 execution.cancel = true;
                 if matches!(execution.progress, Progress::Retrying(_)) {
                     execution.progress = Progress::Ended(Verdict::Cancelled);

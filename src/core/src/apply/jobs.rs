@@ -1,7 +1,7 @@
 //! Runs by hand, deletions, and the removal of a job with all that hangs on it.
 
 use super::Step;
-use crate::command::{Backfill, Counters, Refusal, Reply, Stretch};
+use crate::command::{Backfill, Counters, Refusal, Reply, Stretch, Version};
 use crate::execution::{HistoryRow, SkipReason};
 use crate::ids::{JobSlot, OccurrenceRef, Origin, RequestId};
 use crate::job::Concurrency;
@@ -94,8 +94,11 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn delete(&mut self, name: &Arc<str>) -> Result<Reply, Refusal> {
-        let (slot, _) = self.job_named(name)?;
+    pub(super) fn delete(&mut self, name: &Arc<str>, expected: Option<Version>) -> Result<Reply, Refusal> {
+        let (slot, job) = self.job_named(name)?;
+        if expected.is_some_and(|expected| expected != job.version()) {
+            return Err(Refusal::Changed(job.revision));
+        }
         if self.state().children_of(slot).next().is_some() {
             return Err(Refusal::HasDependents(name.clone()));
         }

@@ -116,12 +116,13 @@ impl Step<'_> {
                 self.ledger.state.set_staged(*import, None);
                 Ok(Reply::Done)
             }
-            Action::Delete { name } => self.delete(name),
+            Action::Delete { name } => self.delete(name, None),
+            Action::DeleteAt { name, version } => self.delete(name, Some(*version)),
             Action::DeleteExecutions { name } => self.delete_executions(name),
             Action::Run { name, nominal } => self.run(name, *nominal, command.request),
             Action::Backfill(backfill) => self.backfill(backfill, command.request),
             Action::CallOff { name } => self.call_off(name),
-            Action::Cancel { occurrence } => self.cancel_occurrence(*occurrence),
+            Action::Cancel { occurrence, ordinal } => self.cancel_occurrence(*occurrence, *ordinal),
             Action::Pause(paused) => {
                 self.ledger.state.edit_cluster(|cluster| cluster.paused = *paused);
                 Ok(Reply::Done)

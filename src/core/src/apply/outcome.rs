@@ -226,18 +226,32 @@ impl Step<'_> {
     }
 
     /// An operator need not wait for agents that may never speak again.
-    fn lose_silent(&mut self, reference: OccurrenceRef) {
+    fn lose_silent(&mut self, reference: OccurrenceRef, ordinal: Option<u16>) {
         let Some(found) = self.state().occurrence(reference).cloned() else { return };
-        for (name, _) in found.named_executions(reference).filter(|(_, found)| found.lost_at.is_some()) {
-            self.lose(name);
+        let meant = |name: &ExecutionRef| ordinal.is_none_or(|ordinal| ordinal == name.ordinal);
+        for (name, execution) in found.named_executions(reference) {
+            if execution.lost_at.is_some() && meant(&name) {
+                self.lose(name);
+            }
         }
     }
 
-    pub(super) fn cancel_occurrence(&mut self, reference: OccurrenceRef) -> Result<Reply, Refusal> {
+    pub(super) fn cancel_occurrence(
+        &mut self,
+        reference: OccurrenceRef,
+        ordinal: Option<u16>,
+    ) -> Result<Reply, Refusal> {
         let found = self.state().occurrence(reference).ok_or(Refusal::NotOpen)?;
+        let ended = |ordinal: u16| match found.executions.get(usize::from(ordinal)) {
+            Some(execution) => matches!(execution.progress, Progress::Ended(_)),
+            None => found.turn == Turn::Open,
+        };
+        if ordinal.is_some_and(ended) {
+            return Err(Refusal::NotOpen);
+        }
         if found.turn == Turn::Open {
-            self.cancel_executions(reference);
-            self.lose_silent(reference);
+            self.cancel_executions(reference, ordinal);
+            self.lose_silent(reference, ordinal);
         } else {
             self.close_unstarted(reference, SkipReason::Cancelled);
         }

@@ -95,6 +95,7 @@ impl State {
             self.jobs.push_back(Slot::Free(0));
         }
         self.names.insert(record.name.clone(), slot);
+        self.places.add(&record.name, &self.names);
         if let Some(parent) = record.parent {
             self.children.insert((parent, slot));
         }
@@ -155,6 +156,7 @@ impl State {
     pub(crate) fn remove_job(&mut self, slot: JobSlot) -> Option<Arc<JobRecord>> {
         let record = self.job(slot)?.clone();
         self.names.remove(&record.name);
+        self.places.take(&record.name);
         record.parent.map(|parent| self.children.remove(&(parent, slot)));
         self.drop_rules(&record.rules);
         self.replan.remove(&slot);

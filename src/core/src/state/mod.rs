@@ -8,6 +8,7 @@
 
 mod digest;
 mod edit;
+mod places;
 mod read;
 mod rebuild;
 pub mod record;
@@ -23,6 +24,7 @@ use crate::schedule::Zone;
 use crate::time::Time;
 use crate::voters::Wished;
 use imbl::{OrdMap, OrdSet, Vector};
+use places::Places;
 use record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Remembered, Staged, Timer};
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub struct State {
     jobs: Vector<Slot>,
     free: Vector<JobSlot>,
     names: OrdMap<Arc<str>, JobSlot>,
+    places: Places,
     children: OrdSet<(JobSlot, JobSlot)>,
     rules: OrdMap<Arc<Rules>, u32>,
     /// Jobs whose next due time must be computed anew by the leader.
@@ -89,6 +92,7 @@ impl Default for State {
             jobs: Vector::new(),
             free: Vector::new(),
             names: OrdMap::new(),
+            places: Places::default(),
             children: OrdSet::new(),
             rules: OrdMap::new(),
             replan: OrdSet::new(),

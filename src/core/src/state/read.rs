@@ -109,9 +109,24 @@ impl State {
         after: Option<&str>,
     ) -> impl DoubleEndedIterator<Item = (JobSlot, &Arc<JobRecord>)> {
         let start: Bound<&str> = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.jobs_between(start, Bound::Unbounded)
+    }
+
+    /// The jobs whose names lie between these bounds, by name.
+    pub fn jobs_between(
+        &self,
+        from: Bound<&str>,
+        to: Bound<&str>,
+    ) -> impl DoubleEndedIterator<Item = (JobSlot, &Arc<JobRecord>)> {
         self.names
-            .range::<_, str>((start, Bound::Unbounded))
+            .range::<_, str>((from, to))
             .filter_map(|(_, slot)| self.job(*slot).map(|record| (*slot, record)))
+    }
+
+    /// The name at a place in the order of names, counted from 0. Costs neither the place nor the number of jobs, but
+    /// a two-thousandth of it.
+    pub fn name_at(&self, place: usize) -> Option<&Arc<str>> {
+        self.places.at(place, &self.names)
     }
 
     /// The jobs that this job's success starts, by slot.

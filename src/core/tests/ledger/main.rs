@@ -2,6 +2,7 @@
 
 mod backfill;
 mod edits;
+mod explain;
 #[path = "../sim/indexes.rs"]
 mod indexes;
 mod nodes;
@@ -57,7 +58,7 @@ fn a_cancelled_head_of_the_queue_lets_the_next_one_have_its_turn() {
     world.apply(at(5), Action::Cordon { node: NodeSlot(0), work: Work::Cordoned });
     world.end(6, first, 1, Verdict::Succeeded);
     let head = world.ledger.state.occurrences().next().expect("the second run").0;
-    world.apply(at(7), Action::Cancel { occurrence: head });
+    world.apply(at(7), Action::Cancel { occurrence: head, ordinal: None });
     world.apply(at(8), Action::Cordon { node: NodeSlot(0), work: Work::Open });
     world.plan(9);
     assert_eq!(world.turns(), vec![Turn::Open]);
@@ -105,7 +106,7 @@ fn a_new_journal_is_told_nothing_of_what_the_old_one_may_have_started() {
     assert_eq!(world.plan(20), vec![], "also after a second hello of the new journal");
     assert_eq!(world.turns(), vec![Turn::Open], "it may still run");
     let occurrence = world.open();
-    let applied = world.apply(at(21), Action::Cancel { occurrence });
+    let applied = world.apply(at(21), Action::Cancel { occurrence, ordinal: None });
     let ended = applied
         .rows
         .iter()

@@ -82,7 +82,10 @@ fn action() -> impl Strategy<Value = Action> {
             |(name, uid, nominals)| { Action::Backfill(Backfill { name, job: JobUid(uid), nominals }) }
         ),
         name().prop_map(|name| Action::CallOff { name }),
-        execution().prop_map(|execution| Action::Cancel { occurrence: execution.occurrence }),
+        (execution(), any::<bool>()).prop_map(|(name, one)| Action::Cancel {
+            occurrence: name.occurrence,
+            ordinal: one.then_some(name.ordinal),
+        }),
         any::<bool>().prop_map(Action::Pause),
         prop_oneof![Just(Scope::Cluster), name().prop_map(|name| Scope::Jobs(vec![name]))]
             .prop_map(Action::Hold),

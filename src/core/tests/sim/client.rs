@@ -135,7 +135,7 @@ impl World {
             Wish::Delete(name) => Action::Delete { name },
             Wish::DeleteExecutions(name) => Action::DeleteExecutions { name },
             Wish::Run(name) => Action::Run { name, nominal: now },
-            Wish::Cancel(occurrence) => Action::Cancel { occurrence },
+            Wish::Cancel(occurrence) => Action::Cancel { occurrence, ordinal: None },
             Wish::Pause(paused) => Action::Pause(paused),
             Wish::Backfill(past) => {
                 let at = &self.servers[server];

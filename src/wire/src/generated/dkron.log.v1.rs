@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41, 25, 26, 27"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41, 25, 26, 27, 70"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -85,6 +85,8 @@ pub mod command {
         Wish(super::Errand),
         #[prost(message, tag = "27")]
         Forget(super::Errand),
+        #[prost(message, tag = "70")]
+        DeleteAt(super::DeleteAt),
     }
 }
 /// A row is a head, then in this order what the head says:
@@ -236,6 +238,19 @@ pub struct Occurrence {
     pub index: u64,
     #[prost(uint32, tag = "2")]
     pub position: u32,
+    /// One of its executions; absent for all.
+    #[prost(uint32, optional, tag = "70")]
+    pub ordinal: ::core::option::Option<u32>,
+}
+/// A deletion that counts only at this edit of the job.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteAt {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub job: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "3")]
+    pub revision: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Scope {

@@ -283,7 +283,9 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
         1 => name().prop_map(|name| Action::Delete { name }),
         1 => name().prop_map(|name| Action::DeleteExecutions { name }),
         1 => (name(), time()).prop_map(|(name, nominal)| Action::Run { name, nominal }),
-        1 => occurrence().prop_map(|occurrence| Action::Cancel { occurrence }),
+        1 => (occurrence(), proptest::option::of(any::<u16>()))
+            .prop_map(|(occurrence, ordinal)| Action::Cancel { occurrence, ordinal }),
+        1 => (name(), version()).prop_map(|(name, version)| Action::DeleteAt { name, version }),
         1 => any::<bool>().prop_map(Action::Pause),
         1 => scope().prop_map(Action::Hold),
         1 => scope().prop_map(Action::Release),

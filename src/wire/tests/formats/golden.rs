@@ -4,9 +4,9 @@
 //! is there is never replaced to make a test pass: new bytes are a new format with a file of its own.
 
 use crate::values;
-use dkron_core::command::{Action, Batch, Command};
+use dkron_core::command::{Action, Batch, Command, Version};
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
-use dkron_core::ids::{ExecutionId, NodeId, RunnerId};
+use dkron_core::ids::{ExecutionId, JobUid, NodeId, OccurrenceRef, RunnerId};
 use dkron_wire::entry::{decode_batch, encode_batch};
 use dkron_wire::raft::{LogEntry, Payload, Vote};
 use dkron_wire::snapshot::{Reader, Writer};
@@ -49,6 +49,21 @@ fn runs_called_off_have_the_bytes_that_they_always_had() {
     let batch = Batch { time: values::NOW, commands: vec![Command { request: None, action }] };
     let bytes = encode_batch(values::stamp(), &batch);
     check("entry_call_off", (values::stamp(), batch), bytes, |bytes| decode_batch(bytes).expect("an entry"));
+}
+
+#[test]
+fn what_is_about_one_execution_or_one_edit_has_the_bytes_that_it_always_had() {
+    let occurrence = OccurrenceRef { index: 1_000_000, position: 3 };
+    let version = Version { job: JobUid(0x0123_4567_89ab_cdef), revision: 7 };
+    let actions = [
+        ("entry_cancel_one", Action::Cancel { occurrence, ordinal: Some(2) }),
+        ("entry_delete_at", Action::DeleteAt { name: "nightly-report".into(), version }),
+    ];
+    for (name, action) in actions {
+        let batch = Batch { time: values::NOW, commands: vec![Command { request: None, action }] };
+        let bytes = encode_batch(values::stamp(), &batch);
+        check(name, (values::stamp(), batch), bytes, |bytes| decode_batch(bytes).expect("an entry"));
+    }
 }
 
 #[test]

@@ -184,7 +184,7 @@ pub(crate) fn batch() -> Batch {
         Action::Delete { name: Arc::clone(&name) },
         Action::DeleteExecutions { name: Arc::clone(&name) },
         Action::Run { name: Arc::clone(&name), nominal: NOW },
-        Action::Cancel { occurrence: occurrence() },
+        Action::Cancel { occurrence: occurrence(), ordinal: None },
         Action::Pause(true),
         Action::Hold(Scope::Cluster),
         Action::Release(Scope::Jobs(vec![name])),

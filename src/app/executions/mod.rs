@@ -1,15 +1,23 @@
 //! Executions: what runs, what ran, what it wrote.
 
+mod across;
+mod cancel;
+mod status;
+
+pub use across::{Found, Place, Sought};
+pub use cancel::Cancelled;
+pub use status::{Status, WORDS};
+
 use super::jobs::unknown;
 use super::{App, Error, Kind};
 use crate::clock;
 use crate::history::{Name, Output, Page};
 use crate::task;
-use dkron_core::execution::{Finished, Skipped, Verdict};
-use dkron_core::ids::{ExecutionId, OccurrenceRef};
+use dkron_core::execution::{Finished, Skipped};
+use dkron_core::ids::{ExecutionId, ExecutionRef, Origin};
+use dkron_core::open::{self, Open, Standing};
 use dkron_core::schedule::Zone;
 use dkron_core::state::State;
-use dkron_core::state::record::{Execution, Occurrence, Progress};
 use dkron_core::time::Time;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -28,16 +36,28 @@ const OUTPUTS_AT_ONCE: usize = 8;
 pub struct Run {
     /// Its long id.
     pub id: ExecutionId,
+    /// Its small name.
+    pub name: ExecutionRef,
     /// The job's name.
     pub job_name: Arc<str>,
     /// When it began; none if it never did.
     pub started_at: Option<Time>,
     /// When it ended; none while it runs.
     pub finished_at: Option<Time>,
-    /// How it ended; none while it runs.
-    pub verdict: Option<Verdict>,
+    /// How it stands or ended.
+    pub status: Status,
+    /// Why it ran.
+    pub origin: Origin,
+    /// Its nominal time.
+    pub nominal: Time,
+    /// The process's exit status or the response's status code, where there was one.
+    pub code: Option<i32>,
+    /// What went wrong, in one line; empty if nothing did.
+    pub error: Arc<str>,
     /// What it wrote, or the end of that.
     pub output: Vec<u8>,
+    /// How many bytes it wrote in all.
+    pub output_bytes: u64,
     /// How many bytes it wrote before these; they are lost, or were never kept.
     pub cut: u64,
     /// The node's name.
@@ -55,6 +75,10 @@ pub struct Runs {
     pub runs: Vec<Run>,
     /// The job's zone, UTC if it names none.
     pub zone: Zone,
+    /// Where a listing by pages goes on, if there is more.
+    pub next: Option<Place>,
+    /// Rows of the entries up to this one may be lost, if any are.
+    pub lost_up_to: Option<u64>,
 }
 
 impl App {
@@ -64,10 +88,7 @@ impl App {
         let (slot, record) = view.state.job_named(job).ok_or_else(|| unknown(job))?;
         let uid = record.uid;
         let zone = record.rules.timing.zone.unwrap_or(Zone::utc());
-        let mut runs: Vec<Run> = Vec::new();
-        for (reference, found) in view.state.occurrences_of(slot) {
-            runs.extend(self.running(&view.state, reference, found));
-        }
+        let mut runs: Vec<Run> = self.running(&view.state, open::of_job(&view.state, slot)).collect();
         runs.reverse();
         self.history_up_to(view.state.applied()).await;
         let history = self.history.clone();
@@ -76,7 +97,7 @@ impl App {
         // One that ended since the state was looked at is in both.
         runs.retain(|run| ended.iter().all(|ended| ended.id != run.id));
         runs.extend(ended);
-        Ok(Runs { runs, zone })
+        Ok(Runs { runs, zone, next: None, lost_up_to: self.lost() })
     }
 
     /// One execution of a job, by its long id or by Dkron's `<started ns>-<node>`.
@@ -85,10 +106,9 @@ impl App {
         let view = self.view().await?;
         let (slot, record) = view.state.job_named(job).ok_or_else(|| unknown(job))?;
         let wanted = Wanted::parse(name).ok_or_else(missing)?;
-        for (reference, found) in view.state.occurrences_of(slot) {
-            if let Some(run) = self.running(&view.state, reference, found).find(|run| wanted.is(run)) {
-                return Ok(run);
-            }
+        let running = self.running(&view.state, open::of_job(&view.state, slot)).find(|run| wanted.is(run));
+        if let Some(run) = running {
+            return Ok(run);
         }
         let (history, uid) = (self.history.clone(), record.uid);
         self.history_up_to(view.state.applied()).await;
@@ -99,10 +119,7 @@ impl App {
     /// What runs now, the oldest start first.
     pub async fn busy(&self) -> Result<Vec<Run>, Error> {
         let view = self.view().await?;
-        let mut runs: Vec<Run> = Vec::new();
-        for (reference, found) in view.state.occurrences() {
-            runs.extend(self.running(&view.state, reference, found));
-        }
+        let mut runs: Vec<Run> = self.running(&view.state, open::all(&view.state)).collect();
         runs.sort_by_key(|run| run.started_at);
         Ok(runs)
     }
@@ -116,32 +133,47 @@ impl App {
         blocking(move || history.skips(uid, &Page::newest(LISTED_MAX)).rows).await
     }
 
-    /// The executions of an open occurrence that have started.
+    /// Those of them that have started.
     fn running<'a>(
         &'a self,
         state: &'a State,
-        reference: OccurrenceRef,
-        found: &'a Occurrence,
+        open: impl Iterator<Item = Open> + 'a,
     ) -> impl Iterator<Item = Run> + 'a {
-        found.named_executions(reference).filter_map(move |(name, execution)| {
-            let Execution { progress: Progress::Started(at), attempt, node, .. } = *execution else {
-                return None;
-            };
-            let id = found.execution_id(name.ordinal, attempt);
-            let live = self.live.get(id).unwrap_or_default();
-            Some(Run {
-                id,
-                job_name: state.job(found.job)?.name.clone(),
-                started_at: Some(at),
-                finished_at: None,
-                verdict: None,
-                output: live.bytes,
-                cut: live.offset,
-                node: state.node(node)?.registration.name.clone(),
-                decided_at: found.decided_at,
-                attempt,
-            })
+        let started = open.filter(|open| matches!(open.standing, Standing::Running(_)));
+        started.filter_map(|open| self.open_run(state, &open))
+    }
+
+    /// An execution that is not over.
+    pub(super) fn open_run(&self, state: &State, open: &Open) -> Option<Run> {
+        let started_at = match open.standing {
+            Standing::Running(at) => Some(at),
+            _ => None,
+        };
+        let live = started_at.and_then(|_| self.live.get(open.id)).unwrap_or_default();
+        let node = open.node.and_then(|node| state.node(node));
+        Some(Run {
+            id: open.id,
+            name: open.name,
+            job_name: state.job(open.job)?.name.clone(),
+            started_at,
+            finished_at: None,
+            status: Status::of(open.standing),
+            origin: open.origin,
+            nominal: open.nominal,
+            code: None,
+            error: "".into(),
+            output_bytes: live.offset + live.bytes.len() as u64,
+            output: live.bytes,
+            cut: live.offset,
+            node: node.map(|node| node.registration.name.clone()).unwrap_or_default(),
+            decided_at: open.decided_at,
+            attempt: open.name.attempt,
         })
+    }
+
+    /// Up to which entry rows of this server's history may be lost, if any are.
+    pub(super) fn lost(&self) -> Option<u64> {
+        Some(self.history.certain_after()).filter(|index| *index > 0)
     }
 }
 
@@ -154,46 +186,73 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 impl App {
     /// Finished executions with as much of their outputs as is kept anywhere.
     async fn ended(&self, rows: Vec<Finished>) -> Result<Vec<Run>, Error> {
+        self.whole(rows.into_iter().map(ended).collect()).await
+    }
+
+    /// The same executions, those that ended with as much of their outputs as is kept anywhere.
+    async fn whole(&self, runs: Vec<Run>) -> Result<Vec<Run>, Error> {
         let limit = clock::runtime() + OUTPUTS_WAIT;
-        let runs = stream::iter(rows).map(|row| async move {
-            let outcome = &row.outcome;
-            if outcome.output_bytes <= outcome.tail.len() as u64 {
-                return Ok(ended(row, None));
+        let runs = stream::iter(runs).map(|run| async move {
+            if run.finished_at.is_none() || run.cut == 0 {
+                return Ok(run);
             }
-            let found = match self.history.has_output(row.id) {
-                true => Some(self.copies.output(row.id).await),
-                false => tokio::time::timeout_at(limit, self.copies.output(row.id)).await.ok(),
+            let found = match self.history.has_output(run.id) {
+                true => Some(self.copies.output(run.id).await),
+                false => tokio::time::timeout_at(limit, self.copies.output(run.id)).await.ok(),
             };
             let kept = found.transpose()?.flatten();
-            Ok(ended(row, kept))
+            Ok(kept.map_or(run.clone(), |kept| run.with_output(kept)))
         });
         runs.buffered(OUTPUTS_AT_ONCE).try_collect().await
     }
 }
 
-/// A finished execution with its output, or the tail of it.
-fn ended(row: Finished, kept: Option<Output>) -> Run {
-    let outcome = row.outcome;
-    let mut output = kept.map_or_else(|| outcome.tail.to_vec(), |kept| kept.bytes);
-    let cut = outcome.output_bytes.saturating_sub(output.len() as u64);
-    if output.is_empty() && !outcome.error.is_empty() {
-        output = outcome.error.as_bytes().to_vec();
+impl Run {
+    fn with_output(mut self, kept: Output) -> Run {
+        if !kept.bytes.is_empty() {
+            self.cut = self.output_bytes.saturating_sub(kept.bytes.len() as u64);
+            self.output = kept.bytes;
+        }
+        self
     }
-    Run {
-        id: row.id,
-        job_name: row.job_name,
-        started_at: (outcome.started_at != Time::EPOCH).then_some(outcome.started_at),
-        finished_at: Some(outcome.finished_at),
-        verdict: Some(outcome.verdict),
-        output,
-        cut,
-        node: row.node,
-        decided_at: row.decided_at,
-        attempt: row.execution.attempt,
+}
+
+/// A finished execution with the tail of its output.
+fn ended(row: Finished) -> Run {
+    Run::from(row)
+}
+
+impl From<Finished> for Run {
+    fn from(row: Finished) -> Run {
+        let outcome = row.outcome;
+        let cut = outcome.output_bytes.saturating_sub(outcome.tail.len() as u64);
+        let output = match outcome.tail.is_empty() {
+            true => outcome.error.as_bytes().to_vec(),
+            false => outcome.tail.to_vec(),
+        };
+        Run {
+            id: row.id,
+            name: row.execution,
+            job_name: row.job_name,
+            started_at: (outcome.started_at != Time::EPOCH).then_some(outcome.started_at),
+            finished_at: Some(outcome.finished_at),
+            status: Status::Ended(outcome.verdict),
+            origin: row.origin,
+            nominal: row.nominal,
+            code: outcome.code,
+            error: outcome.error,
+            output,
+            output_bytes: outcome.output_bytes,
+            cut,
+            node: row.node,
+            decided_at: row.decided_at,
+            attempt: row.execution.attempt,
+        }
     }
 }
 
 /// An execution's name as a client wrote it.
+#[derive(Clone)]
 enum Wanted {
     Id(ExecutionId),
     Started(Time, String),

@@ -1,9 +1,12 @@
 //! Jobs: store, look up, list, delete, run, toggle, hold.
 
+mod listing;
+
+pub use listing::{Filter, Key, Listed, Part, Place, Sort, Wanted, list};
+
 use super::{App, Error, Kind, fresh_request};
 use crate::executor;
 use crate::raft::Priority;
-use crate::task;
 use dkron_core::command::{Action, Counters, Reply, Scope, Version};
 use dkron_core::ids::{JobSlot, RequestId};
 use dkron_core::intent::{Intent, Wish};
@@ -12,7 +15,6 @@ use dkron_core::state::State;
 use dkron_core::state::record::JobRecord;
 use dkron_core::time::Time;
 use dkron_wire::definition;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// A job as clients see it.
@@ -30,19 +32,6 @@ pub struct Shown {
     pub dependents: Vec<Arc<str>>,
     /// Whether its ticks are held.
     pub held: bool,
-}
-
-/// Which jobs a list shows.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Filter {
-    /// Part of the name or display name.
-    pub text: Option<String>,
-    /// Exact metadata pairs, all of which must be there.
-    pub metadata: Vec<(String, String)>,
-    /// Dkron's status word; `untriggered` for the empty one.
-    pub status: Option<String>,
-    /// Enabled or disabled ones only.
-    pub disabled: Option<bool>,
 }
 
 /// A client's job and how it is to be stored.
@@ -81,38 +70,15 @@ impl App {
         show(&view.state, slot, record)
     }
 
-    /// The jobs that match, by name.
-    pub async fn jobs(&self, filter: Filter) -> Result<Vec<Shown>, Error> {
-        let view = self.view().await?;
-        let listing = task::blocking("list jobs", move || {
-            let state = &view.state;
-            let shown = state.jobs_by_name(None).map(|(slot, record)| show(state, slot, record));
-            shown.filter(|shown| shown.as_ref().map_or(true, |shown| filter.admits(shown))).collect()
-        });
-        listing.await.map_err(|_| Error::new(Kind::Internal, "listing the jobs broke off"))?
-    }
-
-    /// A part of all jobs by name, and how many there are in all. The other jobs are not looked at.
-    pub async fn page(&self, part: Range<usize>, descending: bool) -> Result<(usize, Vec<Shown>), Error> {
-        let view = self.view().await?;
-        let listing = task::blocking("list a page of jobs", move || {
-            let state = &view.state;
-            let (skipped, length) = (part.start, part.len());
-            let shown = |(slot, record): (JobSlot, &Arc<JobRecord>)| show(state, slot, record);
-            let jobs = state.jobs_by_name(None);
-            let page = match descending {
-                true => jobs.rev().skip(skipped).take(length).map(shown).collect::<Result<Vec<_>, _>>(),
-                false => jobs.skip(skipped).take(length).map(shown).collect(),
-            };
-            Ok((state.job_count(), page?))
-        });
-        listing.await.map_err(|_| Error::new(Kind::Internal, "listing the jobs broke off"))?
-    }
-
-    /// Deletes a job; as it was.
-    pub async fn delete_job(&self, name: &str) -> Result<Shown, Error> {
+    /// Deletes a job, if need be only at one edit of it; as it was.
+    pub async fn delete_job(&self, name: &str, expected: Option<Version>) -> Result<Shown, Error> {
         let shown = self.job(name).await?;
-        self.change(Action::Delete { name: name.into() }).await?;
+        let name = name.into();
+        self.change(match expected {
+            Some(version) => Action::DeleteAt { name, version },
+            None => Action::Delete { name },
+        })
+        .await?;
         Ok(shown)
     }
 
@@ -123,11 +89,15 @@ impl App {
         Ok((self.job(name).await?, request))
     }
 
-    /// Enables a disabled job and disables an enabled one. Done again from the start when somebody edits the
-    /// job in between, so that no edit is ever undone.
-    pub async fn toggle_job(&self, name: &str) -> Result<Shown, Error> {
+    /// Enables a disabled job and disables an enabled one, if need be only at one edit of it. Done again from the
+    /// start when somebody edits the job in between, so that no edit is ever undone.
+    pub async fn toggle_job(&self, name: &str, expected: Option<Version>) -> Result<Shown, Error> {
         for _ in 0..TOGGLE_TRIES {
             let shown = self.job(name).await?;
+            if expected.is_some_and(|expected| expected != shown.version) {
+                let revision = shown.version.revision;
+                return Err(dkron_core::command::Refusal::Changed(revision).into());
+            }
             let job = Job { disabled: !shown.job.disabled, ..shown.job };
             let submit = Submit { job, counters: None, expected: Some(shown.version), request: None };
             match self.put_job(submit).await {
@@ -160,22 +130,6 @@ impl App {
     /// A change that nobody repeats under the same id.
     pub(super) async fn change(&self, action: Action) -> Result<(), Error> {
         self.act(Priority::Write, fresh_request()?, Intent::Change(action)).await.map(drop)
-    }
-}
-
-impl Filter {
-    fn admits(&self, shown: &Shown) -> bool {
-        let job = &shown.job;
-        let text =
-            |text: &String| job.name.contains(text.as_str()) || job.display_name.contains(text.as_str());
-        let status = |status: &String| match status.as_str() {
-            "untriggered" => shown.counters.status.word().is_empty(),
-            word => shown.counters.status.word() == word,
-        };
-        self.text.as_ref().is_none_or(text)
-            && self.metadata.iter().all(|(key, value)| job.metadata.get(key) == Some(value))
-            && self.status.as_ref().is_none_or(status)
-            && self.disabled.is_none_or(|disabled| job.disabled == disabled)
     }
 }
 
