@@ -151,7 +151,7 @@ async fn start(site: &Site, members: BTreeMap<NodeId, Peer>) -> Raft<Ledger> {
     let addresses = members.iter().map(|(id, peer)| (*id, peer.address.clone())).collect();
     let options = Options {
         blank: Blank::Found(members),
-        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into(), format: 1 },
         addresses: watch::channel(Arc::new(addresses)).1,
         dialer: dkron::net::Dialer::default(),
         multiplier: 1,

@@ -11,6 +11,7 @@ pub mod backfill;
 pub mod cluster;
 mod error;
 pub mod executions;
+mod format;
 pub mod jobs;
 pub mod keyring;
 mod operator;

@@ -82,6 +82,7 @@ fn of_node(config: &Config, name: &str) -> Option<String> {
         "dev" => config.dev.to_string(),
         "ui" => config.ui.to_string(),
         "enable-bench-executor" => config.bench_executor.to_string(),
+        "as-version" => config.as_version.map(|formats| formats.to_string()).unwrap_or_default(),
         "clock-offset-file" => {
             config.clock_offset_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
         }

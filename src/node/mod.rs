@@ -28,6 +28,7 @@ use crate::{clock, gossip, history, net, raft, telemetry};
 use base::{Base, Forming};
 use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::roster::Roster;
+use dkron_core::voters::Gap;
 use member::Member;
 use raft::Ground;
 use reload::Settings;
@@ -100,6 +101,9 @@ pub enum NodeError {
         /// Where it is.
         address: Arc<str>,
     },
+    /// The cluster writes a newer log format than this build reads.
+    #[error("{0}")]
+    Outgrown(Gap),
     /// The system refuses something.
     #[error("{what}")]
     System {
@@ -128,6 +132,9 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
     if let Some(file) = &config.clock_offset_file {
         tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
         clock::be_wrong_by(file.clone());
+    }
+    if let Some(formats) = config.as_version {
+        tracing::warn!(%formats, "this node behaves as another build on purpose, as for a test");
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -180,7 +187,8 @@ async fn enter(
     let mut given_up = Box::pin(join::given_up(&started.join, roster.clone(), |roster: &Arc<Roster>| {
         roster.alive().count() > 1
     }));
-    let mut fenced = Box::pin(fence::left_behind(roster, own));
+    let mut fenced = Box::pin(fence::left_behind(roster.clone(), own));
+    let mut outgrown = Box::pin(fence::outgrown(roster));
     let mut is_changed = false;
     let member = loop {
         tokio::select! {
@@ -196,6 +204,7 @@ async fn enter(
             },
             error = &mut given_up => return Err(error),
             error = &mut fenced => return Err(error),
+            error = &mut outgrown => return Err(error),
             member = &mut entering => break member?,
         }
     };
@@ -215,6 +224,7 @@ async fn work(
     base.open(member.doors(&settings.now()));
     base.tell_addresses(&settings.now());
     let mut fenced = Box::pin(fence::left_behind(base.shared().roster, member.stamp()));
+    let mut outgrown = Box::pin(fence::outgrown(base.shared().roster));
     let leave = member.leave();
     loop {
         let asked = tokio::select! {
@@ -223,6 +233,7 @@ async fn work(
             error = base.broken(forming) => return Err(room::named(&settings.now().data_dir, error)),
             error = member.broken() => return Err(room::named(&settings.now().data_dir, error)),
             error = &mut fenced => return Err(error),
+            error = &mut outgrown => return Err(error),
         };
         match asked {
             Asked::Stop(name) => {

@@ -3,7 +3,7 @@
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
 //! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
-//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`, `trust`.
+//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`, `trust`, `upgrade`.
 
 mod agents;
 mod calm;
@@ -22,5 +22,6 @@ mod recovery;
 mod reload;
 mod servers;
 mod trust;
+mod upgrade;
 mod work;
 mod writes;

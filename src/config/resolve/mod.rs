@@ -75,6 +75,7 @@ impl<'a> Reader<'a> {
             ui: self.boolean("ui", true),
             dev,
             bench_executor: self.boolean("enable-bench-executor", false),
+            as_version: self.read("as-version", str::parse),
             clock_offset_file: self.raw.one("clock-offset-file").map(|typed| typed.value.clone().into()),
             warnings: Vec::new(),
             file: self.raw.file.clone(),

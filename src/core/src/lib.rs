@@ -11,6 +11,7 @@ pub mod command;
 pub mod delivery;
 pub mod duration;
 pub mod execution;
+pub mod format;
 pub mod ids;
 pub mod intent;
 pub mod job;
