@@ -96,6 +96,8 @@ pub struct Config {
     pub membership: Membership,
     /// How many times slower heartbeats and elections are, 1 to 10.
     pub raft_multiplier: u32,
+    /// After how many log entries a snapshot is taken, at the latest.
+    pub raft_snapshot_entries: u32,
     /// Mutual TLS between nodes; none for calls in clear.
     pub tls: Option<Tls>,
     /// TLS of the API; none for an API in clear.

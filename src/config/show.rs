@@ -107,6 +107,7 @@ fn of_cluster(config: &Config, name: &str) -> Option<String> {
         "retry-interval" => duration(join.retry_interval),
         "profile" => gossip.profile.word().to_owned(),
         "raft-multiplier" => config.raft_multiplier.to_string(),
+        "raft-snapshot-entries" => config.raft_snapshot_entries.to_string(),
         "serf-reconnect-timeout" => duration(gossip.reconnect_timeout),
         "dead-server-threshold" => duration(membership.dead_server_threshold.unwrap_or_default()),
         "min-quorum" => membership.min_quorum.to_string(),

@@ -206,6 +206,7 @@ const CLUSTER: &[Setting] = &[
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
     text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10"),
+    text("raft-snapshot-entries", "N", "100000", "Take a snapshot after so many log entries, 10 to 10000000"),
     text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten"),
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never"),

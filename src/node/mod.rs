@@ -6,12 +6,13 @@
 //! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
 //!
 //! Reading order: `base` (what every server has from its first moment on), `gate` (which node may call what), `member`
-//! (what it has once it belongs to a cluster), `work` (its agent), `feed`, `fence` (what it must not outlive), `open`
-//! (what is not closed), `reload` and `stop` (what people ask of it), `recover` (what they do without it).
+//! (what it has once it belongs to a cluster), `work` (its agent), `feed`, `fence` (what it must not outlive), `folder`
+//! (its data directory), `open` (what is not closed), `reload` and `stop` (what people ask of it), `recover` (what they do without it).
 
 mod base;
 mod feed;
 mod fence;
+mod folder;
 mod gate;
 mod join;
 mod member;
@@ -33,6 +34,7 @@ use member::Member;
 use raft::Ground;
 use reload::Settings;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stop::{Asked, Signals};
@@ -58,6 +60,14 @@ pub enum NodeError {
     /// The agent does not start, or ended.
     #[error("the agent does not run")]
     Agent(#[from] AgentError),
+    /// The data directory cannot be made.
+    #[error("data-dir: {} cannot be made", path.display())]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An address cannot be used.
     #[error(transparent)]
     Net(#[from] net::Error),
@@ -139,6 +149,7 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    folder::prepare(&config.data_dir)?;
     let mut signals = Signals::new()?;
     let (is_server, data_dir) = (config.server, config.data_dir.clone());
     let settings = Settings::new(config, logging);

@@ -3,7 +3,8 @@
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
 //! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
-//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `reload`, `trust`, `upgrade`.
+//! `leaving`, `nodes`, `growth`, `recovery`, `keyring`, `regions`, `reload`,
+//! `states`, `trust`, `upgrade`.
 
 mod agents;
 mod calm;
@@ -19,8 +20,10 @@ mod operators;
 mod quorum;
 mod reads;
 mod recovery;
+mod regions;
 mod reload;
 mod servers;
+mod states;
 mod trust;
 mod upgrade;
 mod work;

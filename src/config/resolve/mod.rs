@@ -68,6 +68,7 @@ impl<'a> Reader<'a> {
             gossip: self.gossip(),
             membership: self.membership(),
             raft_multiplier: self.number("raft-multiplier", 1, 1..=10),
+            raft_snapshot_entries: self.number("raft-snapshot-entries", 100_000, 10..=10_000_000),
             tls: self.tls(),
             http_tls: self.http_tls(),
             notices: self.notices(),
