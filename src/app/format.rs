@@ -55,6 +55,10 @@ mod tests {
                         server \"node2\" (version 0.1.0) reads log formats 1 to 1; what server \"node3\" reads is not \
                         known, it was not seen yet";
         assert_eq!(error.to_string(), expected);
-        assert!(not_in_force(2, 1, &[]).to_string().ends_with("in force is 1: it is about to be raised: try again"));
+        assert!(
+            not_in_force(2, 1, &[])
+                .to_string()
+                .ends_with("in force is 1: it is about to be raised: try again")
+        );
     }
 }

@@ -165,7 +165,8 @@ const NODE: &[Setting] = &[
     switch("dev", "false", "One server on loopback, nothing else needed"),
     switch("devmode", "false", "").file_only(),
     switch("ui", "true", "Serve the web pages").unused(),
-    text("as-version", "N", "", "For tests of upgrades: behave as the build whose newest log format is N").hidden(),
+    text("as-version", "N", "", "For tests of upgrades: behave as the build whose newest log format is N")
+        .hidden(),
     switch("enable-bench-executor", "false", "Have the executor `bench`, which does nothing").hidden(),
     text(
         "clock-offset-file",

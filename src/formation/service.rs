@@ -8,8 +8,8 @@ use dkron_core::ids::{NodeId, Stamp};
 use dkron_wire::WireError;
 use dkron_wire::formation::service::{self, AbortReply, HelloReply, PromiseReply, ServersReply};
 use dkron_wire::formation::{
-    abort_from_wire, answer_to_wire, hello_formats, hello_from_wire, question_from_wire, request_from_wire, servers_to_wire,
-    verdict_to_wire,
+    abort_from_wire, answer_to_wire, hello_formats, hello_from_wire, question_from_wire, request_from_wire,
+    servers_to_wire, verdict_to_wire,
 };
 use std::sync::PoisonError;
 use tonic::{Request, Response, Status};

@@ -238,8 +238,8 @@ impl Forming {
         let founder = self.config_founder.clone();
         if let Some(stamp) = ground.identity().stamp {
             let promised = ground.promise().filter(|promise| promise.stamp() == stamp && !promise.withdrawn);
-            let beginning = promised
-                .map_or(Beginning { blank: Blank::Wait, founder }, |promise| self.found(promise));
+            let beginning =
+                promised.map_or(Beginning { blank: Blank::Wait, founder }, |promise| self.found(promise));
             return Ok((ground, beginning));
         }
         let entry = tokio::select! {
@@ -301,7 +301,6 @@ async fn ended(acting: &mut JoinHandle<Result<(), raft::Error>>) -> NodeError {
         _ => NodeError::Broken("formation"),
     }
 }
-
 
 fn founder(config: &Config) -> Founder {
     Founder {

@@ -329,10 +329,7 @@ fn raft_options(
         addresses: shared.addresses.clone(),
         dialer: shared.dialer.clone(),
         multiplier: config.raft_multiplier,
-        snapshots: SnapshotRule {
-            entries: config.raft_snapshot_entries.into(),
-            ..SnapshotRule::default()
-        },
+        snapshots: SnapshotRule { entries: config.raft_snapshot_entries.into(), ..SnapshotRule::default() },
         clock: Arc::new(|| clock::guarded().time),
         history,
         history_synced,

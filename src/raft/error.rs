@@ -108,7 +108,9 @@ pub enum Error {
         known: Formats,
     },
     /// The command needs a newer log format than all members read.
-    #[error("it needs log format {needed}, and format {format} is in force as long as not every server reads {needed}")]
+    #[error(
+        "it needs log format {needed}, and format {format} is in force as long as not every server reads {needed}"
+    )]
     NotInForce {
         /// What it needs.
         needed: u8,

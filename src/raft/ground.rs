@@ -61,7 +61,15 @@ pub(super) async fn open_with(
             identity
         }
     };
-    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise, forsworn, formats: Formats::OWN })
+    Ok(Ground {
+        data_dir: data_dir.to_path_buf(),
+        disk,
+        end,
+        identity,
+        promise,
+        forsworn,
+        formats: Formats::OWN,
+    })
 }
 
 impl Ground {

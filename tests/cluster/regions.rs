@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 fn two_regions() -> Cluster {
     let mut cluster = Cluster::new();
     cluster.add_server(1, &["--bootstrap-expect=1", "--region=eu"]);
-    let (first, second) = (format!("--join={}", cluster.address(1)), format!("--join={}", cluster.address(2)));
+    let (first, second) =
+        (format!("--join={}", cluster.address(1)), format!("--join={}", cluster.address(2)));
     cluster.add_server(2, &["--bootstrap-expect=1", "--region=us", &first]);
     cluster.add(3, "agent3".to_owned(), &["--region=eu", &first, &second]);
     cluster.add(4, "agent4".to_owned(), &["--region=us", &first, &second]);
@@ -31,7 +32,9 @@ fn regions(cluster: &Cluster, number: u8) -> BTreeSet<(String, String)> {
 #[track_caller]
 fn wait_for_members(cluster: &Cluster, number: u8, expected: &[(&str, &str)]) {
     let expected = expected.iter().map(|(name, region)| ((*name).to_owned(), (*region).to_owned())).collect();
-    eventually(&format!("{expected:?} on node {number}"), || (regions(cluster, number) == expected).then_some(()));
+    eventually(&format!("{expected:?} on node {number}"), || {
+        (regions(cluster, number) == expected).then_some(())
+    });
 }
 
 /// On which nodes a job ran.

@@ -36,7 +36,7 @@ fn add_server(cluster: &mut Cluster, number: u8) {
 fn run(cluster: &Cluster, number: u8) {
     let ended = |list: &[Value]| list.iter().filter(|one| one["success"] == true).count();
     let before = ended(&executions(cluster, number));
-    cluster.send(number, "POST /v1/jobs/noted", "").expect(200);
+    cluster.send(number, "POST /v1/jobs/noted/run", "").expect(200);
     eventually("the run to end", || (ended(&executions(cluster, number)) > before).then_some(()));
 }
 

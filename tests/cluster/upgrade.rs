@@ -127,7 +127,10 @@ fn a_server_that_is_too_old_is_refused_by_name_and_ends_and_its_data_are_not_cal
     cluster.start(4);
     assert_eq!(cluster.wait_for_end(4), Some(1));
     let said = cluster.log(4);
-    assert!(said.contains("the cluster writes log format 2") && said.contains("reads formats 1 to 1"), "{said}");
+    assert!(
+        said.contains("the cluster writes log format 2") && said.contains("reads formats 1 to 1"),
+        "{said}"
+    );
     cluster.wait_for_log(
         cluster.leader(),
         "server \"node4\" (version 0.1.0) reads log formats 1 to 1, the cluster writes 2: upgrade one release at a time",

@@ -3,8 +3,8 @@
 use super::chunks;
 use super::engine::{Target, equal, in_proportion};
 use super::world::{STAMP, world};
-use dkron_core::state::record::Record;
 use dkron_core::state::State;
+use dkron_core::state::record::Record;
 use dkron_wire::raft::Membership;
 use dkron_wire::snapshot::{Header, Reader, SnapshotError, Writer};
 use dkron_wire::state;

@@ -183,7 +183,8 @@ mod tests {
             formats: Some(Formats { first: 1, last: 1 }),
             complaints: vec![Complaint::Unheard],
         };
-        let upgraded = ServerHealth { formats: Some(Formats { first: 1, last: 2 }), ..ServerHealth::default() };
+        let upgraded =
+            ServerHealth { formats: Some(Formats { first: 1, last: 2 }), ..ServerHealth::default() };
         let servers = vec![upgraded, server];
         let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 0, format: 1, servers };
         let now = Now { steady: Time::from_seconds(100), wall: Time::from_seconds(1_800_000_000) };

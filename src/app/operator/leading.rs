@@ -42,7 +42,13 @@ impl App {
         let stamp = self.raft.identity().stamp.ok_or(raft::Error::NoCluster)?;
         let view = self.view().await?;
         let (wishes, format) = (wishes(&view.state), view.state.format());
-        Ok(Sight { stamp, format, membership: self.raft.members().borrow().clone(), roster: self.roster(), wishes })
+        Ok(Sight {
+            stamp,
+            format,
+            membership: self.raft.members().borrow().clone(),
+            roster: self.roster(),
+            wishes,
+        })
     }
 
     /// Stores a wish, if it can be granted.

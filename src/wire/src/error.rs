@@ -61,7 +61,9 @@ pub enum WireError {
         known: Formats,
     },
     /// An agent and a server of builds too far apart.
-    #[error("the agent speaks protocols {agent}, this server {own}: upgrade one release at a time, agents first")]
+    #[error(
+        "the agent speaks protocols {agent}, this server {own}: upgrade one release at a time, agents first"
+    )]
     TooFarApart {
         /// What the agent speaks.
         agent: Formats,

@@ -78,7 +78,9 @@ impl fmt::Display for Holder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder { name, version, formats } = self;
         match formats {
-            Some(formats) => write!(formatter, "server {name:?} (version {version}) reads log formats {formats}"),
+            Some(formats) => {
+                write!(formatter, "server {name:?} (version {version}) reads log formats {formats}")
+            }
             None => write!(formatter, "what server {name:?} reads is not known, it was not seen yet"),
         }
     }

@@ -385,10 +385,7 @@ fn without_the_autopilot_only_wishes_count() {
 
 #[test]
 fn the_log_format_is_what_all_read_and_never_goes_back() {
-    let server = |(first, last)| Announcement {
-        formats: Formats { first, last },
-        ..Announcement::default()
-    };
+    let server = |(first, last)| Announcement { formats: Formats { first, last }, ..Announcement::default() };
     let (old, new) = (server((1, 2)), server((2, 3)));
     assert_eq!(log_format(1, [Some(&old), Some(&new)]), 2);
     assert_eq!(log_format(1, [Some(&new), None]), 1, "one of whom nothing is known");
@@ -436,8 +433,10 @@ fn who_does_not_read_what_is_written_gets_no_vote_and_is_named() {
     assert_eq!(scene.next(), None);
     let unfit: Vec<String> = strangers(&scene.situation()).map(|unfit| unfit.name).collect();
     assert_eq!(unfit, ["s4"]);
-    let holding: Vec<String> =
-        holders(3, &scene.membership, &scene.roster).into_iter().map(|holder| holder.name.to_string()).collect();
+    let holding: Vec<String> = holders(3, &scene.membership, &scene.roster)
+        .into_iter()
+        .map(|holder| holder.name.to_string())
+        .collect();
     assert_eq!(holding, ["s1", "s2", "s3"]);
     let health = Health::of(&scene.situation(), &scene.watch, scene.now);
     let holding: Vec<&str> = health.holding_back().map(|server| &*server.peer.name).collect();

@@ -49,7 +49,8 @@ impl World {
     fn raised(&self, leader: usize, format: u8) -> Option<u8> {
         let seen = |(server, at): (usize, &Server)| (id(server), announcement(server, at.formats));
         let servers = self.servers.iter().enumerate();
-        let members = servers.clone().map(|(server, _)| (id(server), Member { voter: true, ..Member::default() }));
+        let members =
+            servers.clone().map(|(server, _)| (id(server), Member { voter: true, ..Member::default() }));
         let membership =
             Membership { leader: id(leader), members: members.collect(), ..Membership::default() };
         let roster = Roster { own: id(leader), servers: servers.map(seen).collect() };
@@ -82,7 +83,8 @@ impl World {
         let at = &self.servers[server];
         let (found, formats) = (at.ledger.state.format().max(needed), at.formats);
         if !formats.understand(found) {
-            let what = format!("server {server} reads log formats {formats}, entry {index} is of format {found}");
+            let what =
+                format!("server {server} reads log formats {formats}, entry {index} is of format {found}");
             self.checks.fail(7, what);
         }
     }

@@ -38,7 +38,8 @@ fn envelope() -> Envelope {
 }
 
 fn any_announcement() -> BoxedStrategy<Announcement> {
-    let numbers = (any_of::wide(), any_of::number(), any_of::small(), any::<(u8, u8)>(), select(&[0u8, 2, 3][..]));
+    let numbers =
+        (any_of::wide(), any_of::number(), any_of::small(), any::<(u8, u8)>(), select(&[0u8, 2, 3][..]));
     let texts = (any_of::name(), any_of::name(), any_of::name(), any_of::name());
     let addresses = (any_of::name(), any_of::name(), any_of::name());
     (numbers, texts, addresses, option::of(any_of::stamp()), any_of::words())

@@ -9,7 +9,8 @@ use dkron_core::ids::Stamp;
 use dkron_core::state::record::{Record, Turn};
 use dkron_core::time::Span;
 use dkron_wire::entry::{
-    ENTRY_OVERHEAD_BYTES, check_format, decode_batch, decode_own_batch, encode_batch, encode_batch_in, entry_bytes,
+    ENTRY_OVERHEAD_BYTES, check_format, decode_batch, decode_own_batch, encode_batch, encode_batch_in,
+    entry_bytes,
 };
 use dkron_wire::operator::{Done, Task};
 use dkron_wire::snapshot::{Reader, Writer};

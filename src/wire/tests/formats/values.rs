@@ -431,6 +431,7 @@ pub(crate) fn operator() -> (Task, Done) {
         formats: Some(dkron_core::format::Formats { first: 1, last: 2 }),
         complaints: Complaint::ALL.into(),
     };
-    let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 1, format: 2, servers: vec![server] };
+    let health =
+        Health { healthy: false, quorum_size: 2, failure_tolerance: 1, format: 2, servers: vec![server] };
     (Task::ChangePeer("node1".into(), Wish::Remove), Done::Health(health))
 }
