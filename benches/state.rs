@@ -45,7 +45,7 @@ async fn start(path: &Path) -> Raft<Ledger> {
     }
     let options = Options {
         blank: Blank::Found([(ground.identity().server, Peer::default())].into()),
-        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into(), format: 1 },
         addresses: watch::channel(Arc::default()).1,
         dialer: dkron::net::Dialer::default(),
         multiplier: 1,

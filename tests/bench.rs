@@ -55,3 +55,22 @@ fn a_scenario_that_stops_nodes_is_refused_on_a_running_cluster() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("cannot be run with --url"), "{errors}");
 }
+
+#[test]
+fn a_cluster_of_three_runs_each_tick_once_also_when_its_leader_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dkron"));
+    command.args(["bench", "burst", "failover", "--servers", "3", "--jobs", "30", "--kills", "1"]);
+    command.args(["--output", "json", "--folder"]).arg(folder.path());
+    let output = command.output().expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let remarks = section(&report, "burst")["remarks"].to_string();
+    assert!(!remarks.contains("ticks were done"), "a job runs on one of the servers: {remarks}");
+    let failover = section(&report, "failover: 1 kills of the leader of 3 servers");
+    assert!(figure(failover, "ticks") > 0.0 && figure(failover, "the latest start") > 0.0, "{failover}");
+    for wrong in ["ticks missed", "ticks doubled", "ticks early"] {
+        assert_eq!(figure(failover, wrong), 0.0, "{failover}");
+    }
+}

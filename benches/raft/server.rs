@@ -1,5 +1,6 @@
 //! Servers in one process, each with a runtime of its own: to drop it is to kill the server.
 
+use dkron::net::{Door, Incoming};
 use dkron::raft::{self, Blank, Calls, Error, Founder, Options, Peer, Priority, Raft, SnapshotRule, Turn};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Command};
@@ -13,7 +14,6 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::TcpListenerStream;
 
 const STAMP: Stamp = Stamp { cluster: ClusterId(1), incarnation: Incarnation(1) };
 
@@ -144,14 +144,13 @@ async fn start(site: &Site, members: BTreeMap<NodeId, Peer>) -> Raft<Ledger> {
     let cell = Arc::new(OnceLock::new());
     let listener = TcpListener::bind(site.address).await.expect("the port");
     let serving = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .add_service(Calls::service(cell.clone()))
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming(Incoming::new(listener, Door::Open).into_stream());
     tokio::spawn(serving);
     let addresses = members.iter().map(|(id, peer)| (*id, peer.address.clone())).collect();
     let options = Options {
         blank: Blank::Found(members),
-        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into(), format: 1 },
         addresses: watch::channel(Arc::new(addresses)).1,
         dialer: dkron::net::Dialer::default(),
         multiplier: 1,

@@ -39,6 +39,7 @@ use crate::executor::Executors;
 use crate::task::{self, CancellationToken};
 use calls::Calls;
 use dkron_core::delivery::{FromAgent, ToAgent};
+use dkron_core::format::Formats;
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::job::Words;
 use dkron_core::journal::{Journal, Record};
@@ -124,6 +125,8 @@ pub struct AgentHandle {
     pub stamp: watch::Receiver<Option<Stamp>>,
     /// This start of it, told apart from any other.
     pub process: u64,
+    /// The protocols with servers that it speaks.
+    pub protocols: Formats,
     stop: CancellationToken,
     task: JoinHandle<Result<(), AgentError>>,
 }
@@ -249,5 +252,6 @@ fn begin(options: Options, opened: Opened) -> AgentHandle {
         while written.changed().await.is_ok() {}
         ended
     });
-    AgentHandle { inbox, outbox, registration, tags, stamp, process, stop, task }
+    let protocols = Formats::OWN;
+    AgentHandle { inbox, outbox, registration, tags, stamp, process, protocols, stop, task }
 }

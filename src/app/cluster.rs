@@ -3,6 +3,7 @@
 use super::{App, Error};
 use crate::raft::{Leadership, Server};
 use dkron_core::command::Action;
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::job::Words;
 use dkron_core::node::Liveness;
@@ -10,6 +11,7 @@ use dkron_core::roster::{Roster, Sighting};
 use dkron_core::state::State;
 use dkron_core::state::record::NodeRecord;
 use dkron_core::time::Time;
+use dkron_core::voters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,8 @@ pub struct Member {
     pub tags: Words,
     /// Whether it lives: a server by gossip, an agent by its streams.
     pub liveness: Liveness,
+    /// Of a server: the log formats that it reads and writes.
+    pub formats: Option<Formats>,
 }
 
 impl Member {
@@ -56,6 +60,7 @@ impl Member {
             address: registration.address.clone(),
             tags: registration.tags.clone(),
             liveness: record.liveness,
+            formats: None,
         }
     }
 
@@ -67,6 +72,7 @@ impl Member {
             address: server.gossip.clone(),
             tags: server.tags.clone(),
             liveness: sighting.liveness,
+            formats: Some(server.formats),
         }
     }
 }
@@ -158,6 +164,7 @@ impl App {
         if let Some(reason) = &*self.raft.quarantine().borrow() {
             obstacles.push(reason.to_string());
         }
+        obstacles.extend(voters::gap(&self.way.roster.borrow()).map(|gap| gap.to_string()));
         if self.led_by().is_none() {
             obstacles.push(format!("no leader is known, writes and ticks wait: {}", self.missing()));
         } else if self.basis().is_stale() {
@@ -184,6 +191,11 @@ impl App {
             )
         };
         differing.iter().map(remark).collect()
+    }
+
+    /// The log format in force, as far as this server knows.
+    pub fn format(&self) -> u8 {
+        self.raft.format()
     }
 }
 

@@ -142,7 +142,9 @@ impl From<raft::Error> for Error {
             | raft::Error::Stopped
             | raft::Error::NoCluster
             | raft::Error::NoQuorum => Kind::Unavailable,
-            raft::Error::NoTransfer { .. } | raft::Error::Membership(_) => Kind::Conflict,
+            raft::Error::NoTransfer { .. } | raft::Error::Membership(_) | raft::Error::NotInForce { .. } => {
+                Kind::Conflict
+            }
             raft::Error::Unknown => Kind::Unknown,
             raft::Error::TooLarge { .. } => Kind::TooLarge,
             _ => Kind::Internal,

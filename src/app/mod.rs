@@ -12,6 +12,7 @@ pub mod cluster;
 mod error;
 pub mod executions;
 pub mod explain;
+mod format;
 pub mod jobs;
 pub mod keyring;
 mod operator;

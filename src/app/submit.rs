@@ -119,6 +119,7 @@ impl App {
         if leader.id == self.server() {
             return self.act_here(priority, by, request, intent).await.map_err(sorted);
         }
+        self.is_known_to(leader, &intent).map_err(Failed::Finally)?;
         let head = self.head(leader.id).map_err(Failed::Finally)?;
         let submitted = Submitted { head, priority: priority as u8, request, by, intent };
         let unreached = |status: tonic::Status| {
@@ -167,7 +168,8 @@ impl App {
             JobUid(uid)
         };
         let action = intent.complete(&view.state, ZoneData::bundled(), self.now(), fresh)?;
-        Ok(self.raft.commit(priority, Command { request: Some(request), action }).await?)
+        let committed = self.raft.commit(priority, Command { request: Some(request), action }).await;
+        committed.map_err(|error| self.explained(error))
     }
 
     /// Waits until this server has applied the entry, so that who wrote through it reads it here.

@@ -4,6 +4,7 @@ use super::cluster::{Member, members};
 use crate::formation::Status;
 use dkron_core::roster::Roster;
 use dkron_core::state::State;
+use dkron_core::voters;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -27,7 +28,8 @@ impl Waiting {
             .wait
             .as_ref()
             .map_or("this server starts".to_owned(), |wait| format!("this server {wait}"));
-        std::iter::once(wait).chain(status.warnings.iter().map(ToString::to_string)).collect()
+        let gap = voters::gap(&self.roster.borrow()).map(|gap| gap.to_string());
+        std::iter::once(wait).chain(status.warnings.iter().map(ToString::to_string)).chain(gap).collect()
     }
 
     /// The servers that it sees, itself included.

@@ -42,6 +42,7 @@ pub use values::{
 };
 pub use words::nearest;
 
+use dkron_core::format::Formats;
 use dkron_core::job::Words;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -95,6 +96,8 @@ pub struct Config {
     pub membership: Membership,
     /// How many times slower heartbeats and elections are, 1 to 10.
     pub raft_multiplier: u32,
+    /// After how many log entries a snapshot is taken, at the latest.
+    pub raft_snapshot_entries: u32,
     /// Mutual TLS between nodes; none for calls in clear.
     pub tls: Option<Tls>,
     /// TLS of the API; none for an API in clear.
@@ -109,6 +112,8 @@ pub struct Config {
     pub dev: bool,
     /// Whether the executor that does nothing is there, for measuring.
     pub bench_executor: bool,
+    /// The only log formats that it is to know, as an older or a newer build; for tests of upgrades.
+    pub as_version: Option<Formats>,
     /// A file that says how wrong the clock is, for tests.
     pub clock_offset_file: Option<PathBuf>,
     /// What is legal but hardly meant; to be logged at start.
@@ -151,6 +156,11 @@ impl LogLevel {
 }
 
 impl Config {
+    /// The log formats, and protocols with agents, that this node knows.
+    pub fn formats(&self) -> Formats {
+        self.as_version.unwrap_or(Formats::OWN)
+    }
+
     /// Flags before variables before the settings file before defaults.
     ///
     /// # Errors

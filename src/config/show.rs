@@ -82,6 +82,7 @@ fn of_node(config: &Config, name: &str) -> Option<String> {
         "dev" => config.dev.to_string(),
         "ui" => config.ui.to_string(),
         "enable-bench-executor" => config.bench_executor.to_string(),
+        "as-version" => config.as_version.map(|formats| formats.to_string()).unwrap_or_default(),
         "clock-offset-file" => {
             config.clock_offset_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
         }
@@ -106,6 +107,7 @@ fn of_cluster(config: &Config, name: &str) -> Option<String> {
         "retry-interval" => duration(join.retry_interval),
         "profile" => gossip.profile.word().to_owned(),
         "raft-multiplier" => config.raft_multiplier.to_string(),
+        "raft-snapshot-entries" => config.raft_snapshot_entries.to_string(),
         "serf-reconnect-timeout" => duration(gossip.reconnect_timeout),
         "dead-server-threshold" => duration(membership.dead_server_threshold.unwrap_or_default()),
         "min-quorum" => membership.min_quorum.to_string(),

@@ -165,6 +165,8 @@ const NODE: &[Setting] = &[
     switch("dev", "false", "One server on loopback, nothing else needed"),
     switch("devmode", "false", "").file_only(),
     switch("ui", "true", "Serve the web pages").unused(),
+    text("as-version", "N", "", "For tests of upgrades: behave as the build whose newest log format is N")
+        .hidden(),
     switch("enable-bench-executor", "false", "Have the executor `bench`, which does nothing").hidden(),
     text(
         "clock-offset-file",
@@ -205,6 +207,7 @@ const CLUSTER: &[Setting] = &[
     text("retry-interval", "DURATION", "30s", "The time between two tries of --retry-join"),
     text("profile", "NAME", "lan", "The timing of gossip: lan, wan or local"),
     text("raft-multiplier", "N", "1", "Makes heartbeats and elections so many times slower, 1 to 10"),
+    text("raft-snapshot-entries", "N", "100000", "Take a snapshot after so many log entries, 10 to 10000000"),
     text("serf-reconnect-timeout", "DURATION", "24h", "When a failed node is forgotten"),
     text("reconcileinterval", "DURATION", "60s", "").file_only(),
     text("dead-server-threshold", "DURATION", "10m", "When a failed server loses its vote; 0 is never"),

@@ -59,7 +59,10 @@ impl Attendance {
         let first = first.map_err(|_| {
             Status::deadline_exceeded(format!("no hello came within {} s", HELLO_WAIT.as_secs()))
         })??;
-        match read(first.ok_or_else(|| Status::invalid_argument("no hello came"))?)? {
+        let first = first.ok_or_else(|| Status::invalid_argument("no hello came"))?;
+        delivery::check_protocols(&first, self.rooms.raft.formats())
+            .map_err(|error| Status::failed_precondition(error.to_string()))?;
+        match read(first)? {
             FromAgent::Hello { stamp, process, registration } => Ok(Hello { stamp, process, registration }),
             _ => Err(Status::invalid_argument("the first message must be hello")),
         }

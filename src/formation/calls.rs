@@ -26,9 +26,11 @@ impl Formation {
         peer: NodeId,
         hello: Hello,
     ) -> impl Future<Output = Option<Heard>> + Send + 'static {
-        let client = self.client(peer);
+        let (client, formats) = (self.client(peer), self.inner.formats);
         within(peer, "hello", async move {
-            let reply = client?.hello(formation::hello_to_wire(peer, &hello)).await?.into_inner();
+            let mut question = formation::hello_to_wire(peer, &hello);
+            formation::say_formats(&mut question, formats);
+            let reply = client?.hello(question).await?.into_inner();
             let answer = formation::answer_from_wire(reply).map_err(unreadable)?;
             Ok(Some(Heard::Answer(peer, hello, answer)))
         })

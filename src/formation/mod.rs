@@ -18,6 +18,7 @@ use crate::raft::{self, Promises};
 use calls::Heard;
 use dkron_core::bootstrap::{Forming, Own, Plan, Promise, Stage, Step, Wait, Warning};
 use dkron_core::command::Founding;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, NodeId, Stamp};
 use dkron_core::limits;
 use dkron_core::roster::Roster;
@@ -76,6 +77,7 @@ pub struct Formation {
 struct Inner {
     own: NodeId,
     region: Arc<str>,
+    formats: Formats,
     forming: Mutex<Forming>,
     promises: Promises,
     roster: watch::Receiver<Arc<Roster>>,
@@ -91,10 +93,11 @@ impl Formation {
     /// A room that answers; [`Formation::run`] makes it act.
     pub fn new(options: Options) -> Formation {
         let Options { own, stage, promise, forsworn, promises, roster, channels } = options;
-        let (id, region) = (own.id, own.region.clone());
+        let (id, region, formats) = (own.id, own.region.clone(), own.formats);
         let inner = Inner {
             own: id,
             region,
+            formats,
             forming: Mutex::new(Forming::new(own, stage, promise, steady()).with_forsworn(forsworn)),
             promises,
             roster,

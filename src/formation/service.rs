@@ -8,8 +8,8 @@ use dkron_core::ids::{NodeId, Stamp};
 use dkron_wire::WireError;
 use dkron_wire::formation::service::{self, AbortReply, HelloReply, PromiseReply, ServersReply};
 use dkron_wire::formation::{
-    abort_from_wire, answer_to_wire, hello_from_wire, question_from_wire, request_from_wire, servers_to_wire,
-    verdict_to_wire,
+    abort_from_wire, answer_to_wire, hello_formats, hello_from_wire, question_from_wire, request_from_wire,
+    servers_to_wire, verdict_to_wire,
 };
 use std::sync::PoisonError;
 use tonic::{Request, Response, Status};
@@ -59,8 +59,16 @@ impl Formation {
 #[tonic::async_trait]
 impl service::Formation for Formation {
     async fn hello(&self, request: Request<service::HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let (target, hello) = hello_from_wire(request.into_inner()).map_err(refused)?;
+        let message = request.into_inner();
+        let (theirs, own) = (hello_formats(&message).map_err(refused)?, self.inner.formats);
+        let (target, hello) = hello_from_wire(message).map_err(refused)?;
         self.is_meant(target)?;
+        if !theirs.meet(own) {
+            return Err(Status::failed_precondition(format!(
+                "server {} reads log formats {theirs}, this one {own}: upgrade one release at a time",
+                hello.from
+            )));
+        }
         let (answer, forsworn) = self.forming().on_hello(&hello);
         if let Some(cluster) = forsworn {
             let noted = self.forswear(cluster).await;

@@ -60,10 +60,11 @@ impl Members {
     /// Looks and changes for one leadership; returns when consensus has ended.
     async fn lead(&mut self) {
         let mut watch = Watch::default();
+        let mut upgrade = Upgrade::default();
         let mut members = self.raft.members();
         loop {
             let membership = members.borrow_and_update().clone();
-            let Ok(proposal) = self.look(&mut watch, &membership).await else { return };
+            let Ok(proposal) = self.look((&mut watch, &mut upgrade), &membership).await else { return };
             match proposal {
                 Some(proposal) => self.carry_out(proposal).await,
                 None => tokio::select! {
@@ -75,18 +76,28 @@ impl Members {
         }
     }
 
-    async fn look(&self, watch: &mut Watch, membership: &Membership) -> Result<Option<Proposal>, Error> {
+    async fn look(
+        &self,
+        (watch, upgrade): (&mut Watch, &mut Upgrade),
+        membership: &Membership,
+    ) -> Result<Option<Proposal>, Error> {
         let stamp = self.raft.identity().stamp.ok_or(Error::NoCluster)?;
         let roster = self.roster.borrow().clone();
         let known = self.known(membership).await?;
         let mut wishes = known.wishes.iter().map(|(id, wished)| (*id, wished.wish)).collect();
-        let scene = Scene { stamp, roster: &roster, membership, agents: &known.agents };
+        let format = known.format.max(upgrade.asked);
+        let scene = Scene { stamp, format, roster: &roster, membership, agents: &known.agents };
         let over = self.over(&scene, &wishes, &known.wishes);
         for errand in &over {
             wishes.remove(&errand.server);
             self.forget(*errand).await;
         }
         let situation = self.situation(&scene, &wishes);
+        upgrade.tell(&situation);
+        if let Some(format) = voters::raise(&situation) {
+            upgrade.asked = format;
+            self.raise(format).await;
+        }
         let now = steady();
         watch.look(&situation, now);
         let mut health = Health::of(&situation, watch, now);
@@ -107,7 +118,7 @@ impl Members {
         Situation {
             stamp: scene.stamp,
             region: &self.region,
-            format: 1,
+            format: scene.format,
             roster: scene.roster,
             membership: scene.membership,
             wishes,
@@ -129,6 +140,16 @@ impl Members {
         over.map(|(id, wished)| Errand { server: *id, wish: wished.wish, process: wished.process }).collect()
     }
 
+    /// All members read a newer format. If the answer is lost it may be in the log all the same: from now on nobody is
+    /// taken in here who does not read it.
+    async fn raise(&self, format: u8) {
+        let command = Command { request: None, action: Action::RaiseFormat { format } };
+        match self.raft.propose(Priority::Write, command).await {
+            Ok(_) => tracing::info!(format, "every server reads this log format: from now on it is written"),
+            Err(error) => tracing::warn!(%error, format, "the log format is not known to be raised"),
+        }
+    }
+
     async fn forget(&self, errand: Errand) {
         let command = Command { request: None, action: Action::Forget(errand) };
         match self.raft.propose(Priority::Write, command).await {
@@ -146,7 +167,7 @@ impl Members {
                 node.is_some_and(|node| !node.registration.server && node.liveness == Liveness::Alive)
             };
             let agents = ids.into_iter().filter(is_agent).collect();
-            Known { agents, wishes: ledger.state.wishes().collect() }
+            Known { agents, wishes: ledger.state.wishes().collect(), format: ledger.state.format() }
         };
         self.raft.look(look).await
     }
@@ -170,6 +191,7 @@ impl Members {
 /// What a situation is made of, but for the wishes.
 struct Scene<'a> {
     stamp: Stamp,
+    format: u8,
     roster: &'a Roster,
     membership: &'a Membership,
     agents: &'a BTreeSet<NodeId>,
@@ -179,4 +201,25 @@ struct Scene<'a> {
 struct Known {
     agents: BTreeSet<NodeId>,
     wishes: BTreeMap<NodeId, Wished>,
+    format: u8,
+}
+
+/// What one leadership remembers of formats.
+#[derive(Default)]
+struct Upgrade {
+    /// The format that it asked for last.
+    asked: u8,
+    /// Who was told of as not fit.
+    told: BTreeSet<String>,
+}
+
+impl Upgrade {
+    /// Tells of living servers that cannot be members, each once for each cause.
+    fn tell(&mut self, situation: &Situation) {
+        let unfit: BTreeSet<String> = voters::strangers(situation).map(|unfit| unfit.to_string()).collect();
+        for reason in unfit.difference(&self.told) {
+            tracing::warn!("a server cannot be a member: {reason}");
+        }
+        self.told = unfit;
+    }
 }

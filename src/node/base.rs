@@ -18,10 +18,11 @@ use axum::Router;
 use dkron_core::bootstrap::{Own, Promise, Stage};
 use dkron_core::command::Founding;
 use dkron_core::delivery::ServerAddress;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use dkron_core::roster::{Announcement, Roster};
 use dkron_core::schedule;
-use dkron_wire::entry::ENTRY_FORMAT;
+use dkron_core::voters::log_format;
 use dkron_wire::formation::service::FormationServer;
 use futures::future::select_all;
 use std::collections::BTreeMap;
@@ -83,6 +84,7 @@ pub(super) struct Forming {
     acting: JoinHandle<Result<(), raft::Error>>,
     entries: mpsc::Receiver<Entry>,
     config_founder: Founder,
+    roster: watch::Receiver<Arc<Roster>>,
 }
 
 /// How a log that is empty begins, and what its cluster is founded with.
@@ -102,7 +104,8 @@ impl Base {
         let between = trust_between(config, Role::Server)?;
         let api_trust = config.http_tls.as_ref().map(ApiTrust::load).transpose().map_err(net::Error::from)?;
         let dialer = Dialer::new(between.clone());
-        let ground = raft::open(&config.data_dir, None).await?;
+        let mut ground = raft::open(&config.data_dir, None).await?;
+        ground.know_only(config.formats());
         let stop = CancellationToken::new();
         let (seeds, known_seeds) = watch::channel(seeds(config)?);
         let gossip = gossip::start(gossip_options(config, &ground, known_seeds)?).await?;
@@ -155,7 +158,8 @@ impl Base {
         watchers
             .push(task::spawn("certificates", trust::follow(between, api_trust, CancellationToken::new())));
         let shared = Shared { roster, addresses, formation, gossip, dialer, keyring, tokens, servers: known };
-        let forming = Forming { acting, entries, config_founder: founder(config) };
+        let roster = shared.roster.clone();
+        let forming = Forming { acting, entries, config_founder: founder(config), roster };
         let base = Base { shared, calls_at, http, calls, api, secured, seeds, servers, watchers, stop };
         Ok((base, forming, ground))
     }
@@ -234,7 +238,8 @@ impl Forming {
         let founder = self.config_founder.clone();
         if let Some(stamp) = ground.identity().stamp {
             let promised = ground.promise().filter(|promise| promise.stamp() == stamp && !promise.withdrawn);
-            let beginning = promised.map_or(Beginning { blank: Blank::Wait, founder }, found);
+            let beginning =
+                promised.map_or(Beginning { blank: Blank::Wait, founder }, |promise| self.found(promise));
             return Ok((ground, beginning));
         }
         let entry = tokio::select! {
@@ -244,7 +249,7 @@ impl Forming {
         match entry {
             Entry::Found(promise) => {
                 ground.adopt(promise.stamp()).await?;
-                Ok((ground, found(&promise)))
+                Ok((ground, self.found(&promise)))
             }
             Entry::Join(stamp) => {
                 ground.adopt(stamp).await?;
@@ -252,6 +257,20 @@ impl Forming {
             }
             Entry::SetAside(cluster) => Err(NodeError::DeadCluster(cluster)),
         }
+    }
+
+    /// The first membership names no one: names and addresses are gossip's, and every server of the set writes the
+    /// same first entry. The log begins in the format that all of the set read, as far as they are seen.
+    fn found(&self, promise: &Promise) -> Beginning {
+        let members: BTreeMap<NodeId, Peer> = promise.set.iter().map(|id| (*id, Peer::default())).collect();
+        let roster = self.roster.borrow();
+        let format = log_format(Formats::FIRST, promise.set.iter().map(|id| roster.server(*id)));
+        let founder = Founder {
+            default_zone: promise.founder.default_zone.clone(),
+            zone_data: promise.founder.zone_data.clone(),
+            format,
+        };
+        Beginning { blank: Blank::Found(members), founder }
     }
 
     /// Completes when formation has ended by itself, or says that it cannot go on.
@@ -283,21 +302,11 @@ async fn ended(acting: &mut JoinHandle<Result<(), raft::Error>>) -> NodeError {
     }
 }
 
-/// The first membership names no one: names and addresses are gossip's, and every server of the set writes the
-/// same first entry.
-fn found(promise: &Promise) -> Beginning {
-    let members: BTreeMap<NodeId, Peer> = promise.set.iter().map(|id| (*id, Peer::default())).collect();
-    let founder = Founder {
-        default_zone: promise.founder.default_zone.clone(),
-        zone_data: promise.founder.zone_data.clone(),
-    };
-    Beginning { blank: Blank::Found(members), founder }
-}
-
 fn founder(config: &Config) -> Founder {
     Founder {
         default_zone: config.default_zone.as_str().into(),
         zone_data: schedule::zone_data_version().into(),
+        format: Formats::FIRST,
     }
 }
 
@@ -328,6 +337,7 @@ fn start_formation(
             expect: config.bootstrap_expect,
             region: config.region.as_str().into(),
             has_seeds: !config.join.once.is_empty() || !config.join.retry.is_empty(),
+            formats: config.formats(),
         },
         stage: identity.stamp.map_or(Stage::Empty, Stage::Initialised),
         promise: ground.promise().cloned(),
@@ -402,7 +412,8 @@ fn announcement(config: &Config, id: NodeId, stamp: Option<Stamp>) -> Announceme
         region: config.region.as_str().into(),
         datacenter: config.datacenter.as_str().into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        formats: (1, ENTRY_FORMAT as u8),
+        formats: config.formats(),
+        format: 0,
         gossip: Arc::default(),
         calls: at(config.advertise_rpc_port),
         api: at(config.http.port()),

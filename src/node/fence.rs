@@ -1,10 +1,11 @@
-//! What a server must not outlive: a second process of its own id, and the recovery of its cluster from another
-//! server's disk.
+//! What a server must not outlive: a second process of its own id, the recovery of its cluster from another server's
+//! disk, and a log format that it does not read.
 
 use super::NodeError;
 use crate::gossip::{self, Gossip, Standing};
 use dkron_core::ids::Stamp;
 use dkron_core::roster::{Announcement, Roster};
+use dkron_core::voters::gap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -36,6 +37,32 @@ pub(super) async fn left_behind(mut roster: watch::Receiver<Arc<Roster>>, own: O
             address: other.gossip.clone(),
         },
         None => NodeError::Broken("gossip"),
+    }
+}
+
+/// Completes when the cluster that this server belongs to, or is about to join, writes a newer log format than this
+/// build reads. That never goes back, so waiting would be of no use.
+pub(super) async fn outgrown(mut roster: watch::Receiver<Arc<Roster>>) -> NodeError {
+    let is_final = |roster: &Arc<Roster>| gap(roster).is_some_and(|gap| gap.is_final());
+    let seen = roster.wait_for(is_final).await;
+    match seen.as_deref().ok().and_then(|roster| gap(roster)) {
+        Some(gap) => NodeError::Outgrown(gap),
+        None => NodeError::Broken("gossip"),
+    }
+}
+
+/// Tells, as long as it is true, that the cluster writes an older log format than this build reads; it may be raised.
+pub(super) async fn tell_gap(mut roster: watch::Receiver<Arc<Roster>>) {
+    let mut told = None;
+    loop {
+        let found = gap(&roster.borrow_and_update()).filter(|gap| !gap.is_final());
+        if let Some(gap) = found.as_ref().filter(|_| found != told) {
+            tracing::warn!("this server cannot be taken in yet: {gap}");
+        }
+        told = found;
+        if roster.changed().await.is_err() {
+            return;
+        }
     }
 }
 

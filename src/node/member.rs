@@ -5,7 +5,7 @@ use super::base::{Beginning, Doors, Shared};
 use super::feed::Feed;
 use super::stop::part;
 use super::work::{keep_agent, start_agent};
-use super::{DRAIN, NodeError, open};
+use super::{DRAIN, NodeError, fence, open};
 use crate::agent::AgentError;
 use crate::agent::attend::Servers;
 use crate::api::peers::Peers;
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::copies::Copies;
 use crate::dispatch::{self, Attendance, Dispatch, Keep, KeepError, Live};
 use crate::formation::Formation;
+use crate::gossip::Gossip;
 use crate::history::{self, History};
 use crate::leader::{Leader, Members, watch_clocks};
 use crate::net::Channels;
@@ -67,6 +68,7 @@ pub(super) struct Member {
     workers: Vec<JoinHandle<()>>,
     founded: JoinHandle<()>,
     tokens: JoinHandle<()>,
+    formats: [JoinHandle<()>; 2],
     stop_workers: CancellationToken,
     stop_agent: CancellationToken,
     stop_streams: CancellationToken,
@@ -95,6 +97,7 @@ impl Member {
         copies_sender.send_replace(Some(copies.clone()));
         let founded = task::spawn("founded", tell_founded(raft.clone(), shared.formation.clone()));
         let tokens = watch_tokens(config, shared, raft.clone());
+        let formats = watch_formats(shared, raft.clone());
 
         let (live, stop_agent) = (Live::default(), CancellationToken::new());
         let stop_streams = CancellationToken::new();
@@ -133,6 +136,7 @@ impl Member {
             workers,
             founded,
             tokens,
+            formats,
             stop_workers,
             stop_agent,
             stop_streams,
@@ -213,6 +217,7 @@ impl Member {
         self.stop_workers.cancel();
         self.founded.abort();
         self.tokens.abort();
+        self.formats.iter().for_each(JoinHandle::abort);
     }
 
     /// A leader that goes hands over first, so that no tick waits for an election.
@@ -324,7 +329,7 @@ fn raft_options(
         addresses: shared.addresses.clone(),
         dialer: shared.dialer.clone(),
         multiplier: config.raft_multiplier,
-        snapshots: SnapshotRule::default(),
+        snapshots: SnapshotRule { entries: config.raft_snapshot_entries.into(), ..SnapshotRule::default() },
         clock: Arc::new(|| clock::guarded().time),
         history,
         history_synced,
@@ -351,6 +356,27 @@ async fn announce(shared: &Shared, raft: &Raft<Ledger>, founds: bool) -> Result<
     }
     let stamp = raft.identity().stamp;
     Ok(shared.gossip.announce(move |own| own.stamp = stamp).await?)
+}
+
+/// Tells which log format is in force, and if it is one that this server does not read.
+fn watch_formats(shared: &Shared, raft: Raft<Ledger>) -> [JoinHandle<()>; 2] {
+    let told = task::spawn("format", tell_format(raft, shared.gossip.clone()));
+    [told, task::spawn("format-gap", fence::tell_gap(shared.roster.clone()))]
+}
+
+/// Tells the other servers which log format is in force.
+async fn tell_format(raft: Raft<Ledger>, gossip: Gossip) {
+    let mut marks = raft.advanced();
+    let mut told = 0;
+    loop {
+        let format = marks.borrow_and_update().format();
+        if format != told && gossip.announce(move |own| own.format = format).await.is_ok() {
+            told = format;
+        }
+        if marks.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Tells formation once the state is that of a founded cluster.

@@ -6,12 +6,13 @@
 //! - Fails: at the start with the reason; later, when a room ends by itself, by stopping the others.
 //!
 //! Reading order: `base` (what every server has from its first moment on), `gate` (which node may call what), `member`
-//! (what it has once it belongs to a cluster), `work` (its agent), `feed`, `fence` (what it must not outlive), `open`
-//! (what is not closed), `reload` and `stop` (what people ask of it), `recover` (what they do without it).
+//! (what it has once it belongs to a cluster), `work` (its agent), `feed`, `fence` (what it must not outlive), `folder`
+//! (its data directory), `open` (what is not closed), `reload` and `stop` (what people ask of it), `recover` (what they do without it).
 
 mod base;
 mod feed;
 mod fence;
+mod folder;
 mod gate;
 mod join;
 mod member;
@@ -28,10 +29,12 @@ use crate::{clock, gossip, history, net, raft, telemetry};
 use base::{Base, Forming};
 use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::roster::Roster;
+use dkron_core::voters::Gap;
 use member::Member;
 use raft::Ground;
 use reload::Settings;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stop::{Asked, Signals};
@@ -57,6 +60,14 @@ pub enum NodeError {
     /// The agent does not start, or ended.
     #[error("the agent does not run")]
     Agent(#[from] AgentError),
+    /// The data directory cannot be made.
+    #[error("data-dir: {} cannot be made", path.display())]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An address cannot be used.
     #[error(transparent)]
     Net(#[from] net::Error),
@@ -100,6 +111,9 @@ pub enum NodeError {
         /// Where it is.
         address: Arc<str>,
     },
+    /// The cluster writes a newer log format than this build reads.
+    #[error("{0}")]
+    Outgrown(Gap),
     /// The system refuses something.
     #[error("{what}")]
     System {
@@ -129,9 +143,13 @@ pub async fn run(config: Config) -> Result<(), NodeError> {
         tracing::warn!(file = %file.display(), "this node's clock is made wrong on purpose, as for a test");
         clock::be_wrong_by(file.clone());
     }
+    if let Some(formats) = config.as_version {
+        tracing::warn!(%formats, "this node behaves as another build on purpose, as for a test");
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    folder::prepare(&config.data_dir)?;
     let mut signals = Signals::new()?;
     let (is_server, data_dir) = (config.server, config.data_dir.clone());
     let settings = Settings::new(config, logging);
@@ -180,7 +198,8 @@ async fn enter(
     let mut given_up = Box::pin(join::given_up(&started.join, roster.clone(), |roster: &Arc<Roster>| {
         roster.alive().count() > 1
     }));
-    let mut fenced = Box::pin(fence::left_behind(roster, own));
+    let mut fenced = Box::pin(fence::left_behind(roster.clone(), own));
+    let mut outgrown = Box::pin(fence::outgrown(roster));
     let mut is_changed = false;
     let member = loop {
         tokio::select! {
@@ -196,6 +215,7 @@ async fn enter(
             },
             error = &mut given_up => return Err(error),
             error = &mut fenced => return Err(error),
+            error = &mut outgrown => return Err(error),
             member = &mut entering => break member?,
         }
     };
@@ -215,6 +235,7 @@ async fn work(
     base.open(member.doors(&settings.now()));
     base.tell_addresses(&settings.now());
     let mut fenced = Box::pin(fence::left_behind(base.shared().roster, member.stamp()));
+    let mut outgrown = Box::pin(fence::outgrown(base.shared().roster));
     let leave = member.leave();
     loop {
         let asked = tokio::select! {
@@ -223,6 +244,7 @@ async fn work(
             error = base.broken(forming) => return Err(room::named(&settings.now().data_dir, error)),
             error = member.broken() => return Err(room::named(&settings.now().data_dir, error)),
             error = &mut fenced => return Err(error),
+            error = &mut outgrown => return Err(error),
         };
         match asked {
             Asked::Stop(name) => {

@@ -107,7 +107,9 @@ pub(super) async fn start_agent(config: &Config, node: Option<NodeId>) -> Result
             arguments: vec!["supervise".into(), "--data-dir".into(), data_dir],
         },
     };
-    Ok(Agent::start(options).await?)
+    let mut agent = Agent::start(options).await?;
+    agent.protocols = config.formats();
+    Ok(agent)
 }
 
 /// Keeps the agent's streams until it ends, or has said that it leaves.

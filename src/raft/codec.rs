@@ -3,14 +3,29 @@
 use super::type_config::{
     Entry, LeaderId, LogId, Membership, Payload, Peer, ServerId, StoredMembership, Vote,
 };
-use dkron_core::ids::NodeId;
-use dkron_core::ids::Stamp;
+use dkron_core::format::Formats;
+use dkron_core::ids::{NodeId, Stamp};
 use dkron_wire::WireError;
 use dkron_wire::entry;
 use dkron_wire::raft as wire;
 use openraft::EntryPayload;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Whose log this is, and what is read of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    /// The cluster.
+    pub(crate) stamp: Stamp,
+    /// The log formats.
+    pub(crate) formats: Formats,
+}
+
+impl From<Stamp> for Own {
+    fn from(stamp: Stamp) -> Own {
+        Own { stamp, formats: Formats::OWN }
+    }
+}
 
 pub(crate) fn encode_vote(vote: &Vote) -> Vec<u8> {
     wire::encode_vote(&vote_to_wire(vote))
@@ -51,16 +66,18 @@ pub(crate) fn entry_to_wire(entry: &Entry) -> wire::LogEntry {
 }
 
 /// The entry in these bytes, if it is of this cluster, in this incarnation or an earlier one.
-pub(crate) fn decode_entry(own: Stamp, bytes: bytes::Bytes) -> Result<Entry, WireError> {
+pub(crate) fn decode_entry(own: impl Into<Own>, bytes: bytes::Bytes) -> Result<Entry, WireError> {
     entry_from_wire(own, wire::decode_log_entry(bytes)?)
 }
 
 /// The entry, if it is of this cluster, in this incarnation or an earlier one.
-pub(crate) fn entry_from_wire(own: Stamp, entry: wire::LogEntry) -> Result<Entry, WireError> {
+pub(crate) fn entry_from_wire(own: impl Into<Own>, entry: wire::LogEntry) -> Result<Entry, WireError> {
+    let own: Own = own.into();
     let payload = match entry.payload {
         wire::Payload::Blank => EntryPayload::Blank,
         wire::Payload::Normal(bytes) => {
-            let batch = Arc::new(entry::decode_own_batch(own, &bytes)?);
+            entry::check_format(&bytes, own.formats)?;
+            let batch = Arc::new(entry::decode_own_batch(own.stamp, &bytes)?);
             EntryPayload::Normal(Payload { batch, bytes })
         }
         wire::Payload::Membership(membership) => EntryPayload::Membership(membership_from_wire(&membership)?),
@@ -68,9 +85,13 @@ pub(crate) fn entry_from_wire(own: Stamp, entry: wire::LogEntry) -> Result<Entry
     Ok(Entry { log_id: log_id_from_wire(entry.id), payload })
 }
 
-/// Only the entry's id, its commands left alone.
-pub(crate) fn decode_entry_id(bytes: bytes::Bytes) -> Result<LogId, WireError> {
-    wire::decode_log_entry(bytes).map(|entry| log_id_from_wire(entry.id))
+/// Only the entry's id, its commands left alone; one whose commands are in another format than these is refused.
+pub(crate) fn decode_entry_id(bytes: bytes::Bytes, formats: Formats) -> Result<LogId, WireError> {
+    let entry = wire::decode_log_entry(bytes)?;
+    if let wire::Payload::Normal(bytes) = &entry.payload {
+        entry::check_format(bytes, formats)?;
+    }
+    Ok(log_id_from_wire(entry.id))
 }
 
 pub(crate) fn leader_to_wire(leader: LeaderId) -> wire::LeaderId {
@@ -154,7 +175,7 @@ mod tests {
         ] {
             let entry = entry(payload);
             let stored = bytes::Bytes::from(encode_entry(&entry));
-            assert_eq!(decode_entry_id(stored.clone()), Ok(entry.log_id));
+            assert_eq!(decode_entry_id(stored.clone(), Formats::OWN), Ok(entry.log_id));
             let read = decode_entry(stamp(1), stored).expect("readable");
             assert_eq!(read.log_id, entry.log_id);
             match (&read.payload, &entry.payload) {

@@ -1,6 +1,7 @@
 //! What can go wrong in this room, in words that say what was found and what it means.
 
 use super::type_config::Server;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 use std::io;
 use std::path::PathBuf;
@@ -92,6 +93,29 @@ pub enum Error {
         found: u8,
         /// What is known.
         known: u8,
+    },
+    /// What is there was written by a program of another release.
+    #[error(
+        "{path} holds data in log format {found}, this program reads formats {known}: start it with a version that \
+         reads that one; one release at a time is upgraded"
+    )]
+    LogFormat {
+        /// The directory or file.
+        path: PathBuf,
+        /// What it holds.
+        found: u32,
+        /// What is read here.
+        known: Formats,
+    },
+    /// The command needs a newer log format than all members read.
+    #[error(
+        "it needs log format {needed}, and format {format} is in force as long as not every server reads {needed}"
+    )]
+    NotInForce {
+        /// What it needs.
+        needed: u8,
+        /// What is written.
+        format: u8,
     },
     /// The log is not whole. The data must be set aside and the server join under a new id: guessing could
     /// un-decide what was decided.

@@ -4,11 +4,13 @@
 //! once.
 
 use super::batching::Priority;
+use super::error::Error;
 use super::leadership::{Leadership, Leading};
 use super::machine::Machine;
-use super::proposer::Door;
+use super::proposer::{Committed, Door};
 use super::state_machine::ThreadHandle;
 use dkron_core::command::{Action, Command, Founding as Contents};
+use dkron_core::format::Formats;
 use dkron_core::ids::Stamp;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -20,6 +22,8 @@ pub struct Founder {
     pub default_zone: Arc<str>,
     /// Version of this server's zone data.
     pub zone_data: Arc<str>,
+    /// The log format that all its first servers read.
+    pub format: u8,
 }
 
 /// The task behind it.
@@ -53,10 +57,25 @@ impl<M: Machine> Founding<M> {
                 zone_data: self.founder.zone_data.clone(),
             });
             // Whoever leads next tries again; this server, too, in another term.
-            match self.door.propose(Priority::Write, Command { request: None, action }).await {
-                Ok(_) => return,
-                Err(error) => tracing::warn!(%error, "the cluster could not be founded yet"),
+            match tokio::join!(self.propose(action), self.raise()) {
+                (Ok(_), _) => return,
+                (Err(error), _) => tracing::warn!(%error, "the cluster could not be founded yet"),
             }
+        }
+    }
+
+    async fn propose(&self, action: Action) -> Result<Committed, Error> {
+        self.door.propose(Priority::Write, Command { request: None, action }).await
+    }
+
+    /// In the same entry, so that nobody sees the new cluster in an older format. If it fails, it is raised later, as
+    /// after an upgrade.
+    async fn raise(&self) {
+        let format = self.founder.format;
+        if format > Formats::FIRST
+            && let Err(error) = self.propose(Action::RaiseFormat { format }).await
+        {
+            tracing::debug!(%error, "the log format is raised later");
         }
     }
 }

@@ -10,6 +10,7 @@ use super::log::keys::Slot;
 use super::log::promise;
 use crate::task::blocking;
 use dkron_core::bootstrap::Promise;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub struct Ground {
     identity: Identity,
     promise: Option<Promise>,
     forsworn: BTreeSet<ClusterId>,
+    /// What is read of it.
+    pub(super) formats: Formats,
 }
 
 /// Opens a server's data directory; a new one gets its id. With `server`, a directory of another one is refused.
@@ -58,10 +61,23 @@ pub(super) async fn open_with(
             identity
         }
     };
-    Ok(Ground { data_dir: data_dir.to_path_buf(), disk, end, identity, promise, forsworn })
+    Ok(Ground {
+        data_dir: data_dir.to_path_buf(),
+        disk,
+        end,
+        identity,
+        promise,
+        forsworn,
+        formats: Formats::OWN,
+    })
 }
 
 impl Ground {
+    /// From now on it reads and writes these log formats only, as another build does.
+    pub fn know_only(&mut self, formats: Formats) {
+        self.formats = formats;
+    }
+
     /// Who this server is, and of which cluster, if of any yet.
     pub fn identity(&self) -> Identity {
         self.identity

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use dkron_core::apply::Ledger;
 use dkron_core::command::Batch;
 use dkron_core::execution::HistoryRow;
+use dkron_core::state::State;
 use dkron_core::state::record::Record;
-use dkron_core::state::{DIGEST_VERSION, State};
 use dkron_core::time::Time;
 use dkron_wire::state::{decode_record, encode_record};
 use std::sync::Arc;
@@ -36,6 +36,14 @@ impl Machine for Ledger {
         Ledger::pass(self, index);
     }
 
+    fn format(&self) -> u8 {
+        self.state.format()
+    }
+
+    fn view_format(view: &State) -> u8 {
+        view.format()
+    }
+
     fn is_founded(view: &State) -> bool {
         view.cluster().is_some()
     }
@@ -45,7 +53,7 @@ impl Machine for Ledger {
     }
 
     fn digest(view: &State) -> Digest {
-        Digest { value: view.digest(), format: DIGEST_VERSION }
+        Digest { value: view.digest(), format: view.digest_version() }
     }
 
     fn time(view: &State) -> Time {

@@ -6,6 +6,7 @@
 use super::type_config::Replies;
 use bytes::Bytes;
 use dkron_core::command::Batch;
+use dkron_core::format::Formats;
 use dkron_core::time::Time;
 use std::sync::Arc;
 
@@ -30,6 +31,14 @@ pub trait Machine: Sized + Send + 'static {
     fn apply(&mut self, index: u64, batch: &Batch) -> Effects<Self::Row>;
     /// Takes note of an entry without commands.
     fn pass(&mut self, index: u64);
+    /// The log format in force.
+    fn format(&self) -> u8 {
+        Formats::FIRST
+    }
+    /// The same in a view.
+    fn view_format(_: &Self::View) -> u8 {
+        Formats::FIRST
+    }
     /// Whether the founding was applied.
     fn is_founded(view: &Self::View) -> bool;
     /// The state as of now.

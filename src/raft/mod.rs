@@ -57,6 +57,7 @@ use crate::clock;
 use crate::task::{self, CancellationToken};
 use contact::Contact;
 use dkron_core::command::{Command, Reply};
+use dkron_core::format::Formats;
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::voters::{self, Change, Membership, Wish};
 use dkron_wire::consensus::service::ConsensusServer;
@@ -92,6 +93,8 @@ impl<M: Machine> Clone for Raft<M> {
 struct Inner<M: Machine> {
     identity: Identity,
     stamp: Stamp,
+    /// The log formats that are read and written here.
+    formats: Formats,
     consensus: Consensus<M>,
     door: Arc<Door>,
     thread: ThreadHandle<M>,
@@ -134,12 +137,26 @@ impl<M: Machine> Raft<M> {
     /// Puts a command into the log and waits until it is applied here; waits, too, for a place in its lane.
     /// A command whose caller went away while it waited is not proposed.
     pub async fn propose(&self, priority: Priority, command: Command) -> Result<Reply, Error> {
-        self.inner.door.propose(priority, command).await.map(|committed| committed.reply)
+        self.commit(priority, command).await.map(|committed| committed.reply)
     }
 
     /// The same, with the index of its entry: for a caller elsewhere, who reads with [`Raft::view_at`] there.
     pub async fn commit(&self, priority: Priority, command: Command) -> Result<Committed, Error> {
+        let format = self.format();
+        if !command.action.fits(format) {
+            return Err(Error::NotInForce { needed: command.action.format(), format });
+        }
         self.inner.door.propose(priority, command).await
+    }
+
+    /// The log format in force, as far as the log is applied here.
+    pub fn format(&self) -> u8 {
+        self.inner.thread.marks().borrow().format()
+    }
+
+    /// The log formats that are read and written here.
+    pub fn formats(&self) -> Formats {
+        self.inner.formats
     }
 
     /// How many commands of this importance wait for an entry.

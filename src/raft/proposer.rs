@@ -8,12 +8,13 @@ use super::Consensus;
 use super::batching::{Priority, Queue};
 use super::error::Error;
 use super::machine::Machine;
+use super::state_thread::Mark;
 use super::type_config::{Payload, Server, Types};
 use dkron_core::command::{Action, Batch, Command, Reply};
 use dkron_core::ids::Stamp;
 use dkron_core::limits::ENTRY_BYTES_MAX;
 use dkron_core::time::Time;
-use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, encode_batch, entry_bytes};
+use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, encode_batch_in, entry_bytes};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -22,7 +23,7 @@ use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// One being written while the next one is gathered and one is applied: more only adds latency.
 const IN_FLIGHT: usize = 2;
@@ -140,6 +141,8 @@ pub(crate) struct Proposer<M: Machine> {
     door: Arc<Door>,
     consensus: Consensus<M>,
     stamp: Stamp,
+    /// How far the state is: which format is in force.
+    marks: watch::Receiver<Mark>,
     clock: Clock,
     in_flight: FuturesUnordered<BoxFuture<'static, ()>>,
 }
@@ -147,8 +150,13 @@ pub(crate) struct Proposer<M: Machine> {
 type Waiter = oneshot::Sender<Answer>;
 
 impl<M: Machine> Proposer<M> {
-    pub(crate) fn new(door: Arc<Door>, consensus: Consensus<M>, stamp: Stamp, clock: Clock) -> Self {
-        Proposer { door, consensus, stamp, clock, in_flight: FuturesUnordered::new() }
+    pub(crate) fn new(
+        door: Arc<Door>,
+        consensus: Consensus<M>,
+        (stamp, marks): (Stamp, watch::Receiver<Mark>),
+        clock: Clock,
+    ) -> Self {
+        Proposer { door, consensus, stamp, marks, clock, in_flight: FuturesUnordered::new() }
     }
 
     /// Works until the door is closed and what is in flight has come down.
@@ -185,7 +193,8 @@ impl<M: Machine> Proposer<M> {
             return true;
         }
         let batch = Batch::stamped((self.clock)(), commands);
-        let bytes = encode_batch(self.stamp, &batch).into();
+        let format = self.marks.borrow().format();
+        let bytes = encode_batch_in(format, self.stamp, &batch).into();
         let payload = Payload { batch: Arc::new(batch), bytes };
         let (responder, answer) = ProgressResponder::<Types, ClientWriteResult<Types>>::complete_only();
         match self.consensus.client_write_ff(payload, Some(responder)).await {

@@ -5,7 +5,7 @@
 //! snapshots of earlier incarnations stay readable, messages of them are refused. All of it is one write: after a
 //! crash there is the old cluster or the new one, nothing between.
 
-use super::codec;
+use super::codec::{self, Own};
 use super::error::Error;
 use super::ground::Ground;
 use super::log::disk::{Disk, Write};
@@ -25,7 +25,7 @@ use dkron_core::command::{Batch, Command};
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use dkron_core::jump::JUMP;
 use dkron_core::time::Time;
-use dkron_wire::entry::encode_batch;
+use dkron_wire::entry::encode_batch_in;
 use openraft::EntryPayload;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -80,7 +80,8 @@ impl Ground {
         let identity = self.identity();
         let stamp = identity.stamp.ok_or(Error::NoCluster)?;
         let (disk, folder) = (self.disk.clone(), self.data_dir.join("snapshots"));
-        let reading = blocking("raft survey", move || survey(&disk, &folder, identity.server, stamp));
+        let own = Own { stamp, formats: self.formats };
+        let reading = blocking("raft survey", move || survey(&disk, &folder, identity.server, own));
         reading.await.map_err(|_| Error::Stopped)?
     }
 
@@ -101,7 +102,7 @@ impl Ground {
         let mut entries = vec![EntryPayload::Membership(alone(survey)?)];
         if !commands.is_empty() {
             let batch = Batch { time: not_before(now, M::time(&survey.view.state)), commands };
-            let bytes = encode_batch(stamp, &batch).into();
+            let bytes = encode_batch_in(survey.view.mark.format, stamp, &batch).into();
             entries.push(EntryPayload::Normal(Payload { batch: Arc::new(batch), bytes }));
         }
         let first = next_index(survey.view.mark.applied);
@@ -152,10 +153,10 @@ fn not_before(now: Time, last: Time) -> Time {
     if last - now <= JUMP { now.max(last) } else { now }
 }
 
-fn survey<M: Machine>(disk: &Disk, folder: &Path, server: NodeId, stamp: Stamp) -> Result<Survey<M>, Error> {
-    let store = LogStore::open(disk.clone(), stamp)?;
+fn survey<M: Machine>(disk: &Disk, folder: &Path, server: NodeId, own: Own) -> Result<Survey<M>, Error> {
+    let store = LogStore::open(disk.clone(), own)?;
     let (purged, next) = store.ends();
-    let (mut machine, mut mark) = newest::<M>(folder, stamp)?;
+    let (mut machine, mut mark) = newest::<M>(folder, own)?;
     if purged > mark.index() {
         let first = purged.map_or(0, |index| index + 1);
         return Err(Error::NoSnapshot { path: disk.path().to_path_buf(), first });
@@ -164,7 +165,7 @@ fn survey<M: Machine>(disk: &Disk, folder: &Path, server: NodeId, stamp: Stamp) 
     let committed = noted.max(mark.index());
     let mut index = next_index(mark.applied);
     while index < next {
-        for entry in read_disk(disk, stamp, index, next - 1, READ_BYTES)? {
+        for entry in read_disk(disk, own, index, next - 1, READ_BYTES)? {
             index = entry.log_id.index + 1;
             fold(&mut machine, &mut mark, entry);
         }
@@ -172,23 +173,24 @@ fn survey<M: Machine>(disk: &Disk, folder: &Path, server: NodeId, stamp: Stamp) 
     let ids = |ids: BTreeSet<ServerId>| ids.into_iter().map(|id| id.0).collect();
     let voters: BTreeSet<ServerId> = mark.membership.voter_ids().collect();
     let others = mark.membership.membership().learner_ids().collect();
-    let own = mark.membership.membership().get_node(&ServerId(server)).cloned().unwrap_or_default();
+    let peer = mark.membership.membership().get_node(&ServerId(server)).cloned().unwrap_or_default();
+    mark.format = machine.format();
     let state = machine.view();
     Ok(Survey {
         server,
-        stamp,
+        stamp: own.stamp,
         view: View { mark, state },
         committed,
         voters: ids(voters),
         others: ids(others),
-        own,
+        own: peer,
         vote,
     })
 }
 
 /// The newest state in the folder that can be read. Unlike a start, it leaves all files where they are.
-fn newest<M: Machine>(folder: &Path, stamp: Stamp) -> Result<(M, Mark), Error> {
-    for file in whole_files(folder, stamp)? {
+fn newest<M: Machine>(folder: &Path, own: Own) -> Result<(M, Mark), Error> {
+    for file in whole_files(folder, own)? {
         match file.load::<M>() {
             Ok(machine) => return Ok((machine, file.mark())),
             Err(error @ Error::DamagedSnapshot { .. }) => {

@@ -1,6 +1,7 @@
 //! From an open data directory to a running room: the newest snapshot, the log after it, an election.
 
 use super::clocks::PeerClocks;
+use super::codec::Own;
 use super::error::Error;
 use super::founding::{self, Founder};
 use super::ground::Ground;
@@ -19,7 +20,7 @@ use super::{Consensus, Inner, Raft, Running, knobs, members};
 use crate::clock;
 use crate::net::Dialer;
 use crate::task::{CancellationToken, blocking, spawn};
-use dkron_core::ids::{NodeId, Stamp};
+use dkron_core::ids::NodeId;
 use openraft::RaftState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{InitializeError, RaftError};
@@ -77,11 +78,10 @@ impl<M: Machine> Raft<M> {
     /// # Errors
     /// [`Error`]: the directory has no cluster, is damaged, or consensus does not start.
     pub async fn start(ground: Ground, options: Options<M>) -> Result<Raft<M>, Error> {
-        let identity = ground.identity();
-        let stamp = identity.stamp.ok_or(Error::NoCluster)?;
-        let Ground { data_dir, disk, end: disk_end, .. } = ground;
-        let history = options.history_synced.clone();
-        let (store, shelf, machine, mark) = recover::<M>(disk, data_dir.clone(), stamp, history).await?;
+        let (identity, stamp) = (ground.identity(), ground.identity().stamp.ok_or(Error::NoCluster)?);
+        let Ground { data_dir, disk, end: disk_end, formats, .. } = ground;
+        let (history, own) = (options.history_synced.clone(), Own { stamp, formats });
+        let (store, shelf, machine, mark) = recover::<M>(disk, data_dir.clone(), own, history).await?;
         let blank = store.is_blank();
 
         let (thread, state) = spawn_state(machine, mark, options.history.clone(), &data_dir)?;
@@ -102,7 +102,8 @@ impl<M: Machine> Raft<M> {
         let (requests_sender, requests) = mpsc::channel(REQUESTS);
         let (leadership_sender, leadership) = watch::channel(Leadership::default());
         let keeper = Keeper::new(thread.clone(), shelf, consensus.clone(), options.snapshots);
-        let proposer = Proposer::new(door.clone(), consensus.clone(), stamp, options.clock.clone());
+        let based = (stamp, thread.marks().clone());
+        let proposer = Proposer::new(door.clone(), consensus.clone(), based, options.clock.clone());
         let (members_sender, members) = watch::channel(Arc::default());
         let group = members::watch_members(consensus.clone(), Arc::new(clock::steady), members_sender);
         let watcher = leadership::watch_leadership(consensus.clone(), thread.clone(), leadership_sender);
@@ -126,6 +127,7 @@ impl<M: Machine> Raft<M> {
             inner: Arc::new(Inner {
                 identity,
                 stamp,
+                formats,
                 consensus,
                 door,
                 thread,
@@ -251,14 +253,14 @@ type Recovered<M> = (LogStore, Shelf, M, Mark);
 async fn recover<M: Machine>(
     disk: Disk,
     data_dir: PathBuf,
-    stamp: Stamp,
+    own: Own,
     history: watch::Receiver<u64>,
 ) -> Result<Recovered<M>, Error> {
     let folder = data_dir.join("snapshots");
     let recovering = blocking("raft recover", move || {
         let path = disk.path().to_path_buf();
-        let store = LogStore::open(disk, stamp)?;
-        let shelf = Shelf::open(folder, stamp, history)?;
+        let store = LogStore::open(disk, own)?;
+        let shelf = Shelf::open(folder, own, history)?;
         let (machine, mark) = match shelf.load::<M>()? {
             Some((machine, file)) => (machine, file.mark()),
             None => (M::empty(), Mark::default()),

@@ -37,6 +37,8 @@ pub struct Mark {
     pub(super) bytes: u64,
     /// The state's digest after some of the last entries, the newest last.
     pub(super) digests: Arc<VecDeque<(u64, Digest)>>,
+    /// The log format in force.
+    pub(super) format: u8,
 }
 
 impl Mark {
@@ -64,6 +66,11 @@ impl Mark {
     /// Bytes of the entries applied since the start of the process.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The log format in force.
+    pub fn format(&self) -> u8 {
+        self.format
     }
 
     /// The voters as of it, by id.
@@ -145,6 +152,7 @@ impl<M: Machine> StateThread<M> {
         rows: mpsc::Sender<Turn<M::Row>>,
     ) -> Self {
         let (jobs, looks) = (VecDeque::new(), VecDeque::new());
+        let mark = Mark { format: machine.format(), ..mark };
         StateThread { machine, mark, marks, rows, view: None, jobs, looks, outbox: None, stopped: false }
     }
 
@@ -188,7 +196,8 @@ impl<M: Machine> StateThread<M> {
                 self.view = None;
                 self.machine = *machine;
                 let digests = self.mark.digests.clone();
-                self.mark = Mark { bytes: self.mark.bytes, digests, ..mark };
+                let format = self.machine.format();
+                self.mark = Mark { bytes: self.mark.bytes, digests, format, ..mark };
                 self.marks.send_replace(self.mark.clone());
                 self.tell_jump();
                 done.send(()).ok();
@@ -288,7 +297,7 @@ fn apply<M: Machine>(
             replies = effects.replies;
         }
     }
-    mark.applied = Some(id);
+    (mark.applied, mark.format) = (Some(id), machine.format());
     if id.index.is_multiple_of(DIGEST_EVERY) {
         let digests = Arc::make_mut(&mut mark.digests);
         digests.push_back((id.index, M::digest(&machine.view())));

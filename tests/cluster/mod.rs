@@ -3,7 +3,8 @@
 //!
 //! Reading order: `harness` (a cluster and what may happen to it), `work` (jobs that write down what they did),
 //! then the tests: `formation`, `agents`, `writes`, `failover`, `quorum`, `reads`, `servers`, `calm`, `operators`,
-//! `leaving`, `nodes`, `cancelling`, `growth`, `recovery`, `keyring`, `reload`, `sheet`, `trust`.
+//! `leaving`, `nodes`, `cancelling`, `growth`, `recovery`, `keyring`, `regions`, `reload`, `sheet`, `states`, `trust`,
+//! `upgrade`.
 
 mod agents;
 mod calm;
@@ -20,9 +21,12 @@ mod operators;
 mod quorum;
 mod reads;
 mod recovery;
+mod regions;
 mod reload;
 mod servers;
 mod sheet;
+mod states;
 mod trust;
+mod upgrade;
 mod work;
 mod writes;

@@ -179,7 +179,7 @@ async fn consensus(
     let options = raft::Options {
         dialer: dkron::net::Dialer::default(),
         blank: Blank::Found(addresses.iter().map(peer).collect()),
-        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into(), format: 1 },
         addresses: watch::channel(Arc::new(addresses.clone())).1,
         // Other tests take their share of the machine: no leader shall lose its place by that.
         multiplier: 5,

@@ -3,8 +3,8 @@
 use super::chunks;
 use super::engine::{Target, equal, in_proportion};
 use super::world::{STAMP, world};
+use dkron_core::state::State;
 use dkron_core::state::record::Record;
-use dkron_core::state::{DIGEST_VERSION, State};
 use dkron_wire::raft::Membership;
 use dkron_wire::snapshot::{Header, Reader, SnapshotError, Writer};
 use dkron_wire::state;
@@ -25,13 +25,14 @@ fn seeds() -> Vec<Vec<u8>> {
 
 fn header() -> Header {
     Header {
+        format: world().state.format(),
         stamp: STAMP,
         applied: None,
         membership: Membership::default(),
         membership_at: None,
         time: world().state.time(),
         digest: world().state.digest(),
-        digest_format: DIGEST_VERSION,
+        digest_format: world().state.digest_version(),
     }
 }
 

@@ -76,6 +76,7 @@ impl<'a> Hub<'a> {
             dial,
             registration: agent.registration.clone(),
             process: agent.process,
+            protocols: agent.protocols,
             stamp: watch::Sender::new(*agent.stamp.borrow()),
             inbox: agent.inbox.clone(),
             events: sender,

@@ -5,11 +5,12 @@ use crate::agent::identity;
 use crate::clock;
 use crate::task::CancellationToken;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent};
+use dkron_core::format::Formats;
 use dkron_core::ids::{NodeId, Stamp};
 use dkron_core::node::Registration;
 use dkron_core::time::Time;
 use dkron_wire::delivery::service::{self, AgentsClient};
-use dkron_wire::delivery::{from_agent_to_wire, to_agent};
+use dkron_wire::delivery::{from_agent_to_wire, say_protocols, to_agent};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) dial: Dial,
     pub(super) registration: Registration,
     pub(super) process: u64,
+    /// The protocols that it speaks.
+    pub(super) protocols: Formats,
     /// The agent's cluster: the first welcome settles it for all lines.
     pub(super) stamp: watch::Sender<Option<Stamp>>,
     pub(super) inbox: mpsc::Sender<ToAgent>,
@@ -125,7 +128,9 @@ impl Line {
             registration: shared.registration.clone(),
         };
         let (up, receiver) = mpsc::channel(UP);
-        up.send(from_agent_to_wire(&hello)).await.map_err(|_| AttendError::Ended)?;
+        let mut hello = from_agent_to_wire(&hello);
+        say_protocols(&mut hello, shared.protocols);
+        up.send(hello).await.map_err(|_| AttendError::Ended)?;
         let channel = (shared.dial)(self.server.address.clone()).await?;
         let called = AgentsClient::new(channel).attend(ReceiverStream::new(receiver)).await;
         let mut stream = called.map_err(AttendError::Status)?.into_inner();

@@ -60,7 +60,11 @@ impl Operator for Operators {
     async fn members(&self, _: Request<MembersRequest>) -> Answer<MembersReply> {
         let members = self.app.members().await.map_err(failed)?;
         let leader = self.app.leader().await.map_err(failed)?;
+        let format = self.app.format().into();
         let member = |member: crate::app::cluster::Member| Member {
+            formats_first: member.formats.map_or(0, |formats| formats.first.into()),
+            formats_last: member.formats.map_or(0, |formats| formats.last.into()),
+            format,
             id: id_to_wire(member.id),
             name: member.name.to_string(),
             address: member.address.to_string(),

@@ -1,6 +1,8 @@
 //! Members as Dkron's clients see them: in the list of all, and the leader.
 
 use super::go_json::Json;
+use super::operator_json::range;
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::job::Words;
 use dkron_core::node::Liveness;
@@ -20,6 +22,8 @@ pub struct MemberView<'a> {
     pub tags: &'a Words,
     /// How it is.
     pub status: MemberStatus,
+    /// Of a server: the log formats that it reads and writes.
+    pub formats: Option<Formats>,
 }
 
 /// Dkron's words for how a member is.
@@ -68,6 +72,7 @@ pub fn encode_members<'a>(views: impl IntoIterator<Item = MemberView<'a>>, prett
         let mut pairs = pairs(&view);
         pairs.push(("id".to_owned(), Json::text(as_uuid(view.id))));
         pairs.push(("statusText".to_owned(), Json::text(view.status.word())));
+        pairs.extend(view.formats.map(|formats| ("logFormats".to_owned(), range(formats))));
         Json::Object(pairs)
     };
     Json::List(views.into_iter().map(element).collect()).render(pretty)
@@ -133,12 +138,16 @@ mod tests {
             port: 8946,
             tags: &tags,
             status: MemberStatus::Alive,
+            formats: None,
         };
         let leader = r#"{"Name":"node1","Addr":"10.0.0.1","Port":8946,"Tags":{"dc":"dc1","expect":"3","port":"6868","region":"global","role":"dkron","rpc_addr":"10.0.0.1:6868","server":"true","version":"4.0.9"},"Status":1,"ProtocolMin":1,"ProtocolMax":5,"ProtocolCur":2,"DelegateMin":2,"DelegateMax":5,"DelegateCur":4}"#;
         assert_eq!(encode_leader(&view, false), leader.as_bytes());
         let tail = r#","id":"3c1f0000-0000-0000-0000-000000000001","statusText":"alive"}]"#;
         let members = format!("[{}{tail}", leader.trim_end_matches('}'));
-        assert_eq!(String::from_utf8(encode_members([view], false)), Ok(members));
+        assert_eq!(String::from_utf8(encode_members([view], false)), Ok(members.clone()));
+        let view = MemberView { formats: Some(Formats { first: 1, last: 2 }), ..view };
+        let more = members.replace("}]", r#","logFormats":[1,2]}]"#);
+        assert_eq!(String::from_utf8(encode_members([view], false)), Ok(more), "behind all that Dkron has");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What operators see: members of the log's group, their health, nodes. Our own shapes: Dkron has none.
 
 use super::go_json::Json;
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::node::{NodeView, Work};
 use dkron_core::roster::{Announcement, Roster};
@@ -56,10 +57,13 @@ fn peer_pairs(peer: &Peer) -> Vec<(String, Json)> {
 /// `GET /v1/operator/health`
 pub fn encode_servers_health(health: &Health, now: Now, pretty: bool) -> Vec<u8> {
     let servers = health.servers.iter().map(|server| server_health(server, now)).collect();
+    let holding_back = health.holding_back().map(|server| Json::text(&server.peer.name)).collect();
     let object = Json::object([
         ("healthy", Json::Bool(health.healthy)),
         ("failure_tolerance", Json::Number(health.failure_tolerance as i128)),
         ("quorum", Json::Number(health.quorum_size as i128)),
+        ("log_format", Json::Number(health.format.into())),
+        ("log_format_held_back_by", Json::List(holding_back)),
         ("servers", Json::List(servers)),
     ]);
     object.render(pretty)
@@ -76,10 +80,17 @@ fn server_health(server: &ServerHealth, now: Now) -> Json {
         ("last_contact_ms", now.ago_ms(contact)),
         ("lag", server.lag.map_or(Json::Null, |lag| Json::Number(lag.into()))),
         ("clock_ahead_ms", server.clock_ahead.map_or(Json::Null, millis)),
+        ("version", Json::text(&server.version)),
+        ("log_formats", server.formats.map_or(Json::Null, range)),
         ("complaints", Json::List(complaints)),
     ];
     pairs.extend(more.map(|(key, value)| (key.to_owned(), value)));
     Json::Object(pairs)
+}
+
+/// First and last.
+pub(super) fn range(formats: Formats) -> Json {
+    Json::List([formats.first, formats.last].map(|format| Json::Number(format.into())).into())
 }
 
 /// `GET /v1/nodes`
@@ -168,15 +179,23 @@ mod tests {
             heard: Some(Time::from_seconds(99)),
             well_since: Some(Time::from_seconds(90)),
             clock_ahead: Some(Span::from_millis(-3)),
+            version: "0.1.0".into(),
+            formats: Some(Formats { first: 1, last: 1 }),
             complaints: vec![Complaint::Unheard],
         };
-        let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 0, servers: vec![server] };
+        let upgraded =
+            ServerHealth { formats: Some(Formats { first: 1, last: 2 }), ..ServerHealth::default() };
+        let servers = vec![upgraded, server];
+        let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 0, format: 1, servers };
         let now = Now { steady: Time::from_seconds(100), wall: Time::from_seconds(1_800_000_000) };
         let text = String::from_utf8(encode_servers_health(&health, now, false)).expect("text");
-        assert!(text.starts_with(r#"{"healthy":false,"failure_tolerance":0,"quorum":2,"servers":[{"id":"#));
+        let head = r#"{"healthy":false,"failure_tolerance":0,"quorum":2,"log_format":1,"log_format_held_back_by":["node2"],"servers":[{"id":"#;
+        assert!(text.starts_with(head), "{text}");
         assert!(text.contains(r#""since":"2027-01-15T07:59:50Z","last_contact_ms":1000,"lag":4"#), "{text}");
         assert!(
-            text.ends_with(r#""clock_ahead_ms":-3,"complaints":["it does not answer the leader"]}]}"#),
+            text.ends_with(
+                r#""clock_ahead_ms":-3,"version":"0.1.0","log_formats":[1,1],"complaints":["it does not answer the leader"]}]}"#
+            ),
             "{text}"
         );
     }

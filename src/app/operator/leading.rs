@@ -15,6 +15,7 @@ use std::sync::Arc;
 /// What the leader sees when it is asked.
 struct Sight {
     stamp: Stamp,
+    format: u8,
     membership: Arc<Membership>,
     roster: Arc<Roster>,
     wishes: BTreeMap<NodeId, Wish>,
@@ -39,8 +40,15 @@ impl App {
 
     async fn sight(&self) -> Result<Sight, Error> {
         let stamp = self.raft.identity().stamp.ok_or(raft::Error::NoCluster)?;
-        let wishes = wishes(&self.view().await?.state);
-        Ok(Sight { stamp, membership: self.raft.members().borrow().clone(), roster: self.roster(), wishes })
+        let view = self.view().await?;
+        let (wishes, format) = (wishes(&view.state), view.state.format());
+        Ok(Sight {
+            stamp,
+            format,
+            membership: self.raft.members().borrow().clone(),
+            roster: self.roster(),
+            wishes,
+        })
     }
 
     /// Stores a wish, if it can be granted.
@@ -51,6 +59,10 @@ impl App {
             let Peer { name, id, .. } = &target;
             Error::new(Kind::Conflict, format!("cannot {wish} server {name:?} ({id}): {unfit}"))
         })?;
+        if let (Wish::Promote, Some(server)) = (wish, sight.roster.server(target.id)) {
+            let unfit = voters::admits(sight.format, server);
+            unfit.map_err(|unfit| Error::new(Kind::Conflict, format!("cannot {wish} it: {unfit}")))?;
+        }
         let process = sight.roster.server(target.id).map_or(0, |server| server.process);
         let errand = Errand { server: target.id, wish, process };
         tracing::info!(server = %target.id, name = &*target.name, %wish, "an operator wishes");
@@ -120,7 +132,7 @@ impl Sight {
         let situation = Situation {
             stamp: self.stamp,
             region: "",
-            format: 1,
+            format: self.format,
             roster: &self.roster,
             membership: &self.membership,
             wishes: &self.wishes,
@@ -146,6 +158,7 @@ mod tests {
         let member = |(id, _): &(u128, &str)| (NodeId(*id), Member { voter: true, ..Member::default() });
         Sight {
             stamp: Stamp::default(),
+            format: 1,
             membership: Membership { members: members.iter().map(member).collect(), ..Membership::default() }
                 .into(),
             roster: Roster { own: NodeId(1), servers: members.iter().chain(others).map(seen).collect() }

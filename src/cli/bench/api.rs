@@ -76,6 +76,17 @@ impl Api {
         self.ask(Method::GET, "/readyz").await.is_ok_and(|response| response.status() == StatusCode::OK)
     }
 
+    /// Whether every server is well.
+    pub(super) async fn is_healthy(&self) -> bool {
+        self.json("/v1/operator/health").await.is_ok_and(|health| health["healthy"] == true)
+    }
+
+    /// The leader's name.
+    pub(super) async fn leader(&self) -> anyhow::Result<String> {
+        let leader = self.json("/v1/leader").await?;
+        leader["Name"].as_str().map(str::to_owned).context("the answer names no leader")
+    }
+
     /// Stores jobs, all or none.
     pub(super) async fn restore(&self, jobs: &[Value]) -> anyhow::Result<()> {
         let head = format!(

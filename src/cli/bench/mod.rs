@@ -30,10 +30,13 @@ use std::process::ExitCode;
 
 /// What is to be measured, and how.
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Each scenario runs on a fresh node of this binary, unless --url names a cluster. \
+#[command(
+    after_help = "Each scenario runs on a fresh node of this binary (or on several: --servers), unless \
+    --url names a cluster. \
     The jobs of `launches`, `lateness` and `burst` need the executor `noop`, which a node has only with \
     --enable-bench-executor. Figures are worth comparing only with the raw rates of the same run; the machine \
-    should do nothing else meanwhile.")]
+    should do nothing else meanwhile."
+)]
 pub(super) struct Options {
     /// What to measure, in this order [default: all that the target allows]
     #[arg(value_enum)]
@@ -41,6 +44,12 @@ pub(super) struct Options {
     /// A running cluster to measure instead of own nodes; may be given several times for its servers
     #[arg(long, value_name = "URL")]
     url: Vec<String>,
+    /// Of how many servers the own clusters are [default: 1, and 3 for `failover`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7))]
+    servers: Option<u8>,
+    /// How often `failover` kills the leader
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    kills: u32,
     /// How many launches a second to ask for [default: 20000 launches, 5000 http, the raw rate of shell,
     /// 1000 lateness]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -1,11 +1,12 @@
-//! A node of this very binary, started for a benchmark in a folder of its own and ended with it.
+//! Nodes of this very binary, started for a benchmark in folders of their own and ended with it. All listen on
+//! the loopback address and differ by their ports.
 
 use super::api::Api;
 use super::processes;
 use crate::clock;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,30 +22,89 @@ const SLOTS: &str = "100000";
 /// Its three ports: the API's, gossip's, that of calls between nodes.
 const PORTS: usize = 3;
 
-/// A node.
-pub(super) struct Node {
+/// How a node is started, and started again.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    name: String,
     folder: PathBuf,
     ports: [u16; PORTS],
+    /// Its flags beyond those that all nodes have.
+    role: Vec<String>,
+}
+
+impl Setup {
+    /// A server that is a cluster by itself.
+    pub(super) fn alone(folder: &Path) -> anyhow::Result<Setup> {
+        Setup::new("bench", folder, vec!["--dev".to_owned()])
+    }
+
+    /// Servers that form one cluster.
+    pub(super) fn cluster(folder: &Path, count: usize) -> anyhow::Result<Vec<Setup>> {
+        let mut setups: Vec<Setup> = Vec::new();
+        for number in 1..=count {
+            let mut role = vec!["--server".to_owned(), format!("--bootstrap-expect={count}")];
+            role.extend(setups.first().map(Setup::join));
+            setups.push(Setup::new(&format!("bench{number}"), folder, role)?);
+        }
+        Ok(setups)
+    }
+
+    /// An agent of this server's cluster, with this tag.
+    pub(super) fn agent(folder: &Path, tag: &str, server: &Setup) -> anyhow::Result<Setup> {
+        Setup::new("bench-agent", folder, vec![format!("--tag={tag}"), server.join()])
+    }
+
+    fn new(name: &str, folder: &Path, role: Vec<String>) -> anyhow::Result<Setup> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).context("the node's folder")?;
+        Ok(Setup { name: name.to_owned(), folder, ports: free_ports()?, role })
+    }
+
+    fn join(&self) -> String {
+        format!("--retry-join={}:{}", Ipv4Addr::LOCALHOST, self.ports[1])
+    }
+
+    fn spawn(&self) -> anyhow::Result<Child> {
+        let [api, gossip, calls] = self.ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let log = File::options().create(true).append(true).open(self.log()).context("the node's log")?;
+        let mut command = Command::new(program);
+        command.args(["agent", "--enable-bench-executor", "--slots", SLOTS, "--log-level", "warn"]);
+        command.args(["--node-name", &self.name]).args(&self.role);
+        command.arg("--data-dir").arg(self.folder.join("data"));
+        command.arg("--http-addr").arg(api.to_string()).arg("--bind-addr").arg(gossip.to_string());
+        command.arg("--rpc-port").arg(calls.port().to_string());
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command.spawn().with_context(|| format!("the node {} does not start", self.name))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+}
+
+/// A node.
+pub(super) struct Node {
+    setup: Setup,
     daemon: Child,
     /// The supervisor, once it was seen: it outlives the daemon, and is ended here.
     supervisor: Option<u32>,
 }
 
 impl Node {
-    /// Starts a node whose data are in this folder; the time until it took writes.
-    pub(super) async fn start(folder: &Path) -> anyhow::Result<(Node, Duration)> {
-        let folder = folder.to_path_buf();
-        let ports = free_ports()?;
-        let start = clock::monotonic();
-        let daemon = spawn(&folder, ports)?;
-        let mut node = Node { folder, ports, daemon, supervisor: None };
-        node.wait_until_ready().await?;
-        Ok((node, start.elapsed()))
+    /// Starts a node; does not wait for anything.
+    pub(super) fn start(setup: Setup) -> anyhow::Result<Node> {
+        Ok(Node { daemon: setup.spawn()?, setup, supervisor: None })
+    }
+
+    /// Its name in the cluster.
+    pub(super) fn name(&self) -> &str {
+        &self.setup.name
     }
 
     /// Where its API is.
     pub(super) fn url(&self) -> String {
-        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.ports[0])
+        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.setup.ports[0])
     }
 
     /// Its processes: the daemon, and the supervisor of its jobs.
@@ -56,7 +116,7 @@ impl Node {
 
     /// The bytes that its files take.
     pub(super) fn disk_bytes(&self) -> u64 {
-        bytes_in(&self.folder.join("data"))
+        bytes_in(&self.setup.folder.join("data"))
     }
 
     /// Asks the daemon to stop, or kills it; the time until it was gone.
@@ -72,16 +132,17 @@ impl Node {
     /// Starts the daemon again; the time until it took writes.
     pub(super) async fn restart(&mut self) -> anyhow::Result<Duration> {
         let start = clock::monotonic();
-        self.daemon = spawn(&self.folder, self.ports)?;
+        self.daemon = self.setup.spawn()?;
         self.wait_until_ready().await?;
         Ok(start.elapsed())
     }
 
-    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+    /// Waits until a server takes writes.
+    pub(super) async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let (api, start) = (Api::new(vec![self.url()])?, clock::monotonic());
         while !api.is_ready().await {
             if let Some(status) = self.daemon.try_wait()? {
-                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                let log = fs::read_to_string(self.setup.log()).unwrap_or_default();
                 bail!("the node ended by itself with {status}: {log}");
             }
             anyhow::ensure!(start.elapsed() < READY, "the node is not ready after {READY:?}");
@@ -108,19 +169,6 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-fn spawn(folder: &Path, ports: [u16; PORTS]) -> anyhow::Result<Child> {
-    let [api, gossip, calls] = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let log = File::options().create(true).append(true).open(folder.join("log")).context("the node's log")?;
-    let mut command = Command::new(program);
-    command.args(["agent", "--dev", "--enable-bench-executor", "--node-name", "bench", "--slots", SLOTS]);
-    command.args(["--log-level", "warn"]).arg("--data-dir").arg(folder.join("data"));
-    command.arg("--http-addr").arg(api.to_string()).arg("--bind-addr").arg(gossip.to_string());
-    command.arg("--rpc-port").arg(calls.port().to_string());
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-    command.spawn().context("the node does not start")
-}
-
 /// Ports that nobody had a moment ago.
 fn free_ports() -> anyhow::Result<[u16; PORTS]> {
     let mut listeners = Vec::new();
@@ -136,8 +184,8 @@ fn free_ports() -> anyhow::Result<[u16; PORTS]> {
 
 /// The bytes of all files below a folder.
 fn bytes_in(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = |entry: fs::DirEntry| match entry.metadata() {
         Ok(found) if found.is_dir() => bytes_in(&entry.path()),
         Ok(found) => found.len(),
         Err(_) => 0,

@@ -1,8 +1,9 @@
 //! What is measured: nodes started for it, or a cluster that runs already.
 
 use super::api::Api;
-use super::node::Node;
-use super::processes::Usage;
+use super::node::{Node, Setup};
+use super::processes::{self, Usage};
+use crate::clock;
 use anyhow::Context;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,15 +18,53 @@ const JOBS_PER_RESTORE: usize = 20_000;
 pub(super) struct Target {
     /// Its API.
     pub(super) api: Api,
-    /// The node, if it was started for this.
+    /// The servers, if they were started for this.
     own: Option<Own>,
 }
 
-struct Own {
-    node: Node,
-    ready: Duration,
-    /// Ends with the node, after it.
-    _folder: TempDir,
+/// A cluster that was started for a benchmark and ends with it.
+pub(super) struct Own {
+    /// Its servers.
+    pub(super) servers: Vec<Node>,
+    /// How they were started.
+    pub(super) setups: Vec<Setup>,
+    /// From the start of the first until all took writes.
+    pub(super) ready: Duration,
+    /// Ends with the servers, after them.
+    folder: TempDir,
+}
+
+impl Own {
+    async fn start(folder: &Path, servers: usize) -> anyhow::Result<Own> {
+        let folder = tempfile::Builder::new().prefix("dkron-bench-").tempdir_in(folder);
+        let folder = folder.context("a folder for the nodes")?;
+        let setups = match servers {
+            1 => vec![Setup::alone(folder.path())?],
+            _ => Setup::cluster(folder.path(), servers)?,
+        };
+        let start = clock::monotonic();
+        let mut servers = setups.iter().cloned().map(Node::start).collect::<anyhow::Result<Vec<Node>>>()?;
+        for server in &mut servers {
+            server.wait_until_ready().await?;
+        }
+        Ok(Own { servers, setups, ready: start.elapsed(), folder })
+    }
+
+    /// Where other nodes of this cluster may keep their data.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All processes of the servers.
+    pub(super) fn pids(&mut self) -> Vec<u32> {
+        self.servers.iter_mut().flat_map(Node::pids).collect()
+    }
+
+    /// The resident memory of the largest daemon, in bytes.
+    pub(super) fn memory(&mut self) -> u64 {
+        let daemons = self.servers.iter_mut().filter_map(|server| server.pids().first().copied());
+        daemons.map(|daemon| processes::memory(&[daemon]).0).max().unwrap_or(0)
+    }
 }
 
 /// What was used up to a moment.
@@ -58,13 +97,11 @@ impl Spent {
 }
 
 impl Target {
-    /// A fresh node with its data in this folder.
-    pub(super) async fn start(folder: &Path) -> anyhow::Result<Target> {
-        let folder = tempfile::Builder::new().prefix("dkron-bench-").tempdir_in(folder);
-        let folder = folder.context("a folder for the node")?;
-        let (node, ready) = Node::start(folder.path()).await?;
-        let api = Api::new(vec![node.url()])?;
-        Ok(Target { api, own: Some(Own { node, ready, _folder: folder }) })
+    /// A fresh cluster of so many servers with their data in this folder.
+    pub(super) async fn start(folder: &Path, servers: usize) -> anyhow::Result<Target> {
+        let own = Own::start(folder, servers).await?;
+        let api = Api::new(own.servers.iter().map(Node::url).collect())?;
+        Ok(Target { api, own: Some(own) })
     }
 
     /// A cluster that runs already.
@@ -74,9 +111,12 @@ impl Target {
         Ok(Target { api, own: None })
     }
 
-    /// The node that was started for this, and how long that took; none where it is another's.
-    pub(super) fn own(&mut self) -> Option<(&mut Node, Duration)> {
-        self.own.as_mut().map(|own| (&mut own.node, own.ready))
+    /// The cluster that was started for this.
+    ///
+    /// # Errors
+    /// If it is another's.
+    pub(super) fn own(&mut self) -> anyhow::Result<&mut Own> {
+        self.own.as_mut().context("these servers are another's")
     }
 
     /// Stores jobs, many in one request.
@@ -99,7 +139,7 @@ impl Target {
 
     /// What was used so far.
     pub(super) async fn spent(&mut self) -> anyhow::Result<Spent> {
-        let pids = self.own.as_mut().map(|own| own.node.pids()).unwrap_or_default();
+        let pids = self.own.as_mut().map(Own::pids).unwrap_or_default();
         Ok(Spent {
             usage: Usage::of(&pids),
             counters: self.api.counters().await?,

@@ -2,8 +2,9 @@
 
 use super::table;
 use super::{Door, Failure};
+use dkron_core::format::Formats;
 use dkron_wire::operator::service::Member;
-use dkron_wire::operator::{id_from_wire, liveness_from_wire};
+use dkron_wire::operator::{formats_from_wire, id_from_wire, liveness_from_wire};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -34,6 +35,10 @@ fn role(member: &Member) -> &'static str {
     }
 }
 
+fn formats(member: &Member) -> Option<Formats> {
+    formats_from_wire(member.formats_first, member.formats_last).ok().flatten()
+}
+
 /// The tags, but for those that have columns of their own or are the same everywhere.
 fn tags(member: &Member) -> String {
     const OWN: [&str; 7] = ["role", "version", "server", "expect", "port", "rpc_addr", "bootstrap"];
@@ -49,10 +54,11 @@ fn members_table(members: &[Member]) -> String {
     let row = |member: &Member| {
         let version = member.tags.get("version").cloned().unwrap_or_default();
         let role = role(member).to_owned();
-        [member.name.clone(), member.address.clone(), status(member), role, version, tags(member)]
+        let formats = formats(member).map_or("-".to_owned(), |formats| formats.to_string());
+        [member.name.clone(), member.address.clone(), status(member), role, version, formats, tags(member)]
     };
     let rows: Vec<_> = members.iter().map(row).collect();
-    table(["Node", "Address", "Status", "Role", "Version", "Tags"], &rows)
+    table(["Node", "Address", "Status", "Role", "Version", "Log formats", "Tags"], &rows)
 }
 
 fn member_json(member: &Member) -> Value {
@@ -62,6 +68,8 @@ fn member_json(member: &Member) -> Value {
         "address": member.address,
         "status": status(member),
         "role": role(member),
+        "log_formats": formats(member).map(|formats| [formats.first, formats.last]),
+        "log_format": member.format,
         "tags": member.tags.iter().collect::<BTreeMap<_, _>>(),
     })
 }

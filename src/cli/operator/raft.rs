@@ -130,19 +130,38 @@ fn health_table(health: &Health, now: Time) -> String {
             server.well_since.map_or("-".to_owned(), |at| seconds(now - at)),
             contact,
             server.lag.map_or("-".to_owned(), |lag| lag.to_string()),
+            server.formats.map_or("-".to_owned(), |formats| formats.to_string()),
             complaints.join("; "),
         ]
     };
     let rows: Vec<_> = health.servers.iter().map(row).collect();
-    let head =
-        ["Node", "ID", "State", "Voter", "Healthy", "Healthy for", "Last contact", "Lag", "Complaints"];
+    let head = [
+        "Node",
+        "ID",
+        "State",
+        "Voter",
+        "Healthy",
+        "Healthy for",
+        "Last contact",
+        "Lag",
+        "Log formats",
+        "Complaints",
+    ];
     format!(
-        "Healthy: {}\nQuorum: {}\nFailure tolerance: {}\n\n{}",
+        "Healthy: {}\nQuorum: {}\nFailure tolerance: {}\nLog format: {}{}\n\n{}",
         health.healthy,
         health.quorum_size,
         health.failure_tolerance,
+        health.format,
+        held_back(health),
         table(head, &rows)
     )
+}
+
+/// Who keeps the format from being raised, in the middle of an upgrade.
+fn held_back(health: &Health) -> String {
+    let names: Vec<&str> = health.holding_back().map(|server| name(&server.peer)).collect();
+    if names.is_empty() { String::new() } else { format!(", held back by {}", names.join(", ")) }
 }
 
 /// Spans in milliseconds; none for what is not known.
@@ -157,6 +176,8 @@ fn health_json(health: &Health, now: Time) -> Value {
             ("last_contact_ms", json!(millis(server.heard).filter(|_| !server.peer.leader))),
             ("lag", json!(server.lag)),
             ("clock_ahead_ms", json!(server.clock_ahead.map(Span::millis))),
+            ("version", json!(&*server.version)),
+            ("log_formats", json!(server.formats.map(|formats| [formats.first, formats.last]))),
             ("complaints", json!(complaints)),
         ];
         more.into_iter().for_each(|(key, value)| shown[key] = value);
@@ -166,6 +187,8 @@ fn health_json(health: &Health, now: Time) -> Value {
         "healthy": health.healthy,
         "quorum": health.quorum_size,
         "failure_tolerance": health.failure_tolerance,
+        "log_format": health.format,
+        "log_format_held_back_by": health.holding_back().map(|server| name(&server.peer)).collect::<Vec<_>>(),
         "servers": health.servers.iter().map(server).collect::<Value>(),
     })
 }

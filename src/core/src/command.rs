@@ -178,6 +178,11 @@ pub enum Action {
         /// Its id.
         id: TokenId,
     },
+    /// Every member reads this format: from now on it is written.
+    RaiseFormat {
+        /// The format.
+        format: u8,
+    },
 }
 
 /// What an operator wishes of a server.

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod duration;
 pub mod execution;
 pub mod explain;
+pub mod format;
 pub mod ids;
 pub mod intent;
 pub mod job;

@@ -1,6 +1,7 @@
 //! The servers as seen from one of them: what each says of itself, and whether it lives. Gossip fills it;
 //! bootstrap, membership and every dial read it. A plain value: who reads it sees one moment.
 
+use crate::format::Formats;
 use crate::ids::{NodeId, Stamp};
 use crate::job::Words;
 pub use crate::node::Liveness;
@@ -26,8 +27,10 @@ pub struct Announcement {
     pub datacenter: Arc<str>,
     /// The version of its program, for people.
     pub version: Arc<str>,
-    /// The log formats that it reads, first and last.
-    pub formats: (u8, u8),
+    /// The log formats that it reads and writes.
+    pub formats: Formats,
+    /// The format in force, as its state has it; 0 until it has one, and from a server that does not tell.
+    pub format: u8,
     /// Where its gossip is reached, `host:port`.
     pub gossip: Arc<str>,
     /// Where it takes calls from other nodes, `host:port`.

@@ -7,11 +7,12 @@ use super::disk::{Disk, Write};
 use super::keys::Slot;
 use super::record;
 use super::tail::{self, Tail};
-use crate::raft::codec;
+use crate::raft::codec::{self, Own};
 use crate::raft::error::Error;
 use crate::raft::type_config::{Entry, LogId, Types, Vote, next_index};
 use crate::task;
-use dkron_core::ids::Stamp;
+use dkron_core::format::Formats;
+use dkron_wire::WireError;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use std::fmt::Debug;
@@ -27,7 +28,7 @@ const MESSAGE_BYTES: usize = 3 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct LogStore {
     disk: Disk,
-    stamp: Stamp,
+    own: Own,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -44,7 +45,8 @@ struct Shared {
 
 impl LogStore {
     /// Reads and checks the whole log: every entry between its ends is there and as it was written.
-    pub(crate) fn open(disk: Disk, stamp: Stamp) -> Result<LogStore, Error> {
+    pub(crate) fn open(disk: Disk, own: impl Into<Own>) -> Result<LogStore, Error> {
+        let own = own.into();
         let read = |slot: Slot| record::read(&disk, slot);
         let damaged =
             |slot: Slot| Error::DamagedRecord { path: disk.path().to_path_buf(), what: slot.name() };
@@ -57,12 +59,12 @@ impl LogStore {
             None => None,
         };
         let purged = id(Slot::Purged)?;
-        let last = check(&disk, purged)?;
+        let last = check(&disk, purged, own.formats)?;
         // A mark above the log's end, left by a truncation, would ask for entries that are not there.
         let committed = id(Slot::Committed)?.filter(|mark| Some(mark.index) <= last.map(|last| last.index));
         let shared =
             Shared { vote, committed, purged, last, first: next_index(purged), tail: Tail::default() };
-        Ok(LogStore { disk, stamp, shared: Arc::new(Mutex::new(shared)) })
+        Ok(LogStore { disk, own, shared: Arc::new(Mutex::new(shared)) })
     }
 
     /// Whether nothing was ever voted or logged here.
@@ -106,8 +108,8 @@ impl LogStore {
                 newer.truncate(within(&newer, budget));
                 return Ok(newer);
             };
-            let (disk, stamp) = (self.disk.clone(), self.stamp);
-            let reading = task::blocking("raft read", move || read_disk(&disk, stamp, from, to, budget));
+            let (disk, own) = (self.disk.clone(), self.own);
+            let reading = task::blocking("raft read", move || read_disk(&disk, own, from, to, budget));
             match reading.await.map_err(io::Error::other)? {
                 Ok(mut entries) => {
                     if budget == usize::MAX {
@@ -126,7 +128,7 @@ impl LogStore {
 /// The entries of a range from the disk, at least one and then up to `budget` bytes.
 pub(crate) fn read_disk(
     disk: &Disk,
-    stamp: Stamp,
+    own: Own,
     from: u64,
     to: u64,
     budget: usize,
@@ -140,8 +142,8 @@ pub(crate) fn read_disk(
             return Err(damaged(expected, "the entry is missing".to_owned()));
         }
         let body = record::body(&stored).map_err(|flaw| damaged(index, flaw.to_string()))?;
-        let entry = codec::decode_entry(stamp, bytes::Bytes::copy_from_slice(body))
-            .map_err(|flaw| damaged(index, flaw.to_string()))?;
+        let entry = codec::decode_entry(own, bytes::Bytes::copy_from_slice(body))
+            .map_err(|flaw| unread(disk, index, flaw))?;
         if entry.log_id.index != index {
             return Err(damaged(index, format!("it holds entry {}", entry.log_id.index)));
         }
@@ -159,7 +161,7 @@ pub(crate) fn read_disk(
 }
 
 /// Walks over the whole log and gives its last id. What is below the purge mark waits for its deletion.
-fn check(disk: &Disk, purged: Option<LogId>) -> Result<Option<LogId>, Error> {
+fn check(disk: &Disk, purged: Option<LogId>, formats: Formats) -> Result<Option<LogId>, Error> {
     let damaged = |index, what| Error::DamagedLog { path: disk.path().to_path_buf(), index, what };
     let first = next_index(purged);
     let mut last = purged;
@@ -169,8 +171,8 @@ fn check(disk: &Disk, purged: Option<LogId>) -> Result<Option<LogId>, Error> {
             return Err(damaged(expected, format!("entries {expected} to {} are missing", index - 1)));
         }
         let body = record::body(&stored).map_err(|flaw| damaged(index, flaw.to_string()))?;
-        let id = codec::decode_entry_id(bytes::Bytes::copy_from_slice(body))
-            .map_err(|flaw| damaged(index, flaw.to_string()))?;
+        let id = codec::decode_entry_id(bytes::Bytes::copy_from_slice(body), formats)
+            .map_err(|flaw| unread(disk, index, flaw))?;
         if id.index != index {
             return Err(damaged(index, format!("it holds entry {}", id.index)));
         }
@@ -180,6 +182,15 @@ fn check(disk: &Disk, purged: Option<LogId>) -> Result<Option<LogId>, Error> {
         last = Some(id);
     }
     Ok(last)
+}
+
+/// An entry of another release is no damage: a program that knows its format reads it.
+fn unread(disk: &Disk, index: u64, flaw: WireError) -> Error {
+    let path = disk.path().to_path_buf();
+    match flaw {
+        WireError::UnknownFormat { found, known, .. } => Error::LogFormat { path, found, known },
+        flaw => Error::DamagedLog { path, index, what: flaw.to_string() },
+    }
 }
 
 /// How many entries, at least one, come to the budget.

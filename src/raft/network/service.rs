@@ -288,7 +288,8 @@ fn entries<M: Machine>(
     message: AppendRequest,
 ) -> Result<AppendEntriesRequest<Types>, Status> {
     let append = wire::append(message).map_err(unreadable)?;
-    let entries = append.entries.into_iter().map(|entry| codec::entry_from_wire(own.stamp, entry));
+    let log = codec::Own { stamp: own.stamp, formats: own.formats };
+    let entries = append.entries.into_iter().map(|entry| codec::entry_from_wire(log, entry));
     let entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
     let first = append.previous.map_or(0, |id| id.index + 1);
     if let Some((due, entry)) = (first..).zip(&entries).find(|(due, entry)| entry.log_id.index != *due) {

@@ -1,13 +1,14 @@
 //! One snapshot file: written as a stream, synced, read back.
 
-use crate::raft::codec;
+use crate::raft::codec::{self, Own};
 use crate::raft::error::Error;
 use crate::raft::machine::Machine;
 use crate::raft::state_thread::{Mark, View};
 use crate::raft::type_config::{SnapshotMeta, Types};
 use dkron_core::ids::Stamp;
+use dkron_wire::WireError;
 use dkron_wire::entry::is_of_past;
-use dkron_wire::snapshot::{Header, Reader, Writer};
+use dkron_wire::snapshot::{Header, Reader, SnapshotError, Writer};
 use openraft::alias::SnapshotOf;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -67,8 +68,13 @@ impl SnapshotFile {
     }
 
     /// Reads only the header.
-    pub(crate) fn open(path: &Path, own: Stamp) -> Result<SnapshotFile, Error> {
+    pub(crate) fn open(path: &Path, own: impl Into<Own>) -> Result<SnapshotFile, Error> {
+        let Own { stamp: own, formats: known } = own.into();
         let header = reader(path)?.header().clone();
+        if !known.understand(header.format) {
+            let found = header.format.into();
+            return Err(Error::LogFormat { path: path.to_path_buf(), found, known });
+        }
         is_of_past(header.stamp, own).map_err(|_| Error::ForeignCluster {
             path: path.to_path_buf(),
             found: header.stamp.cluster,
@@ -89,6 +95,7 @@ impl SnapshotFile {
             |source| Error::File { path: path.to_path_buf(), action: "writing the snapshot", source };
         let digest = M::digest(&view.state);
         let header = Header {
+            format: M::view_format(&view.state),
             stamp,
             applied: view.mark.applied.map(codec::log_id_to_wire),
             membership: codec::membership_to_wire(view.mark.membership.membership()),
@@ -149,7 +156,12 @@ impl SnapshotFile {
 
 fn reader(path: &Path) -> Result<Reader<BufReader<File>>, Error> {
     let file = File::open(path).map_err(Error::file(path, "opening"))?;
-    Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(|error| damaged(path, error))
+    Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(|error| match error {
+        SnapshotError::Wire(WireError::UnknownFormat { found, known, .. }) => {
+            Error::LogFormat { path: path.to_path_buf(), found, known }
+        }
+        error => damaged(path, error),
+    })
 }
 
 fn damaged(path: &Path, what: impl ToString) -> Error {

@@ -123,7 +123,7 @@ impl<M: Machine> Incoming<M> {
     fn check(&self, receiving: &Receiving) -> Result<(SnapshotFile, M), Error> {
         let path = &receiving.path;
         receiving.file.sync_all().map_err(Error::file(path, "syncing"))?;
-        let file = SnapshotFile::open(path, self.shelf.stamp())?;
+        let file = SnapshotFile::open(path, self.shelf.own())?;
         let machine = file.load::<M>()?;
         match file.meta().last_log_id.map(codec::log_id_to_wire) {
             Some(last) if last == receiving.name.last => Ok((file, machine)),

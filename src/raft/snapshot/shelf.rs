@@ -1,13 +1,13 @@
 //! The folder of snapshots: which are there, which is the newest, what goes in and what goes out.
 
 use super::file::SnapshotFile;
+use crate::raft::codec::Own;
 use crate::raft::error::Error;
 use crate::raft::log::disk::sync_folder;
 use crate::raft::machine::Machine;
 use crate::raft::state_thread::View;
 use crate::raft::type_config::LogId;
 use crate::task;
-use dkron_core::ids::Stamp;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ pub(crate) struct Shelf {
 
 struct Inner {
     folder: PathBuf,
-    stamp: Stamp,
+    own: Own,
     /// Up to which index the history is on the disk.
     history: watch::Receiver<u64>,
     /// The newest first.
@@ -34,7 +34,12 @@ struct Inner {
 
 impl Shelf {
     /// Opens the folder. Unfinished files go; damaged ones are renamed.
-    pub(crate) fn open(folder: PathBuf, stamp: Stamp, history: watch::Receiver<u64>) -> Result<Shelf, Error> {
+    pub(crate) fn open(
+        folder: PathBuf,
+        own: impl Into<Own>,
+        history: watch::Receiver<u64>,
+    ) -> Result<Shelf, Error> {
+        let own = own.into();
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder, "creating the folder"))?;
         let mut files = Vec::new();
         for item in std::fs::read_dir(&folder).map_err(Error::file(&folder, "reading the folder"))? {
@@ -44,7 +49,7 @@ impl Shelf {
                     std::fs::remove_file(&path)
                         .map_err(Error::file(&path, "removing the unfinished file"))?;
                 }
-                Some(ENDING) => match SnapshotFile::open(&path, stamp) {
+                Some(ENDING) => match SnapshotFile::open(&path, own) {
                     Ok(file) => files.push(file),
                     Err(error @ Error::DamagedSnapshot { .. }) => set_aside(&path, &error)?,
                     Err(error) => return Err(error),
@@ -53,7 +58,7 @@ impl Shelf {
             }
         }
         files.sort_by_key(|file| std::cmp::Reverse(file.meta().last_log_id));
-        Ok(Shelf { inner: Arc::new(Inner { folder, stamp, history, files: Mutex::new(files) }) })
+        Ok(Shelf { inner: Arc::new(Inner { folder, own, history, files: Mutex::new(files) }) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SnapshotFile>> {
@@ -92,7 +97,7 @@ impl Shelf {
         {
             return Ok(newest);
         }
-        let (path, stamp) = (self.unfinished(view.mark.applied), self.inner.stamp);
+        let (path, stamp) = (self.unfinished(view.mark.applied), self.inner.own.stamp);
         let index = view.mark.applied.map_or(0, |id| id.index);
         let written = blocking(move || {
             let file = SnapshotFile::write(&path, &view, stamp)?;
@@ -121,7 +126,7 @@ impl Shelf {
             std::fs::copy(from.path(), &path).map_err(Error::file(&path, "copying the snapshot"))?;
             let copy = std::fs::File::open(&path).map_err(Error::file(&path, "opening"))?;
             copy.sync_all().map_err(Error::file(&path, "syncing"))?;
-            let file = SnapshotFile::open(&path, shelf.inner.stamp)?;
+            let file = SnapshotFile::open(&path, shelf.inner.own)?;
             let machine = file.load::<M>()?;
             Ok((machine, shelf.put(file)?))
         })
@@ -139,9 +144,9 @@ impl Shelf {
         self.inner.folder.join(format!("{name}.received.{UNFINISHED}"))
     }
 
-    /// Whose the snapshots are.
-    pub(crate) fn stamp(&self) -> Stamp {
-        self.inner.stamp
+    /// Whose the snapshots are, and what is read of them.
+    pub(crate) fn own(&self) -> Own {
+        self.inner.own
     }
 
     fn finished(&self, applied: Option<LogId>) -> PathBuf {
@@ -175,7 +180,7 @@ impl Shelf {
 }
 
 /// The files in a folder whose heads can be read, the newest first. All files stay where they are.
-pub(crate) fn whole_files(folder: &Path, stamp: Stamp) -> Result<Vec<SnapshotFile>, Error> {
+pub(crate) fn whole_files(folder: &Path, own: Own) -> Result<Vec<SnapshotFile>, Error> {
     let items = match std::fs::read_dir(folder) {
         Ok(items) => items,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -187,7 +192,7 @@ pub(crate) fn whole_files(folder: &Path, stamp: Stamp) -> Result<Vec<SnapshotFil
         if path.extension().is_none_or(|ending| ending != ENDING) {
             continue;
         }
-        match SnapshotFile::open(&path, stamp) {
+        match SnapshotFile::open(&path, own) {
             Ok(file) => files.push(file),
             Err(error @ Error::DamagedSnapshot { .. }) => tracing::warn!(%error, "a snapshot is passed over"),
             Err(error) => return Err(error),

@@ -140,7 +140,7 @@ pub(crate) fn options<M: Machine>() -> (Options<M>, History<M::Row>) {
     let (_, addresses) = watch::channel(Arc::default());
     let options = Options {
         blank: Blank::Wait,
-        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into() },
+        founder: Founder { default_zone: "UTC".into(), zone_data: "2026a".into(), format: 1 },
         addresses,
         dialer: Dialer::default(),
         multiplier: 1,

@@ -89,6 +89,7 @@ fn action_to_proto(action: &Action, time: Time) -> Wire {
             first: *first,
         }),
         Action::RevokeToken { id } => Wire::RevokeToken(wide::bytes(id.0)),
+        Action::RaiseFormat { format } => Wire::RaiseFormat((*format).into()),
     }
 }
 
@@ -143,6 +144,10 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             first: made.first,
         },
         Wire::RevokeToken(id) => Action::RevokeToken { id: TokenId(wide::read(&id, "revoke_token")?) },
+        Wire::RaiseFormat(format) => {
+            let format = u8::try_from(format).map_err(|_| WireError::Range { field: "raise_format" })?;
+            Action::RaiseFormat { format }
+        }
     })
 }
 

@@ -14,12 +14,14 @@ use crate::wide;
 use bytes::Bytes;
 use dkron_core::command::Report;
 use dkron_core::delivery::{FromAgent, ServerAddress, ToAgent, Told};
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, ExecutionId, Incarnation, NodeId, Stamp};
 use dkron_core::time::Time;
 use std::sync::Arc;
 
-/// The newest protocol between agents and servers that this version speaks.
-pub const AGENT_PROTOCOL: u32 = 1;
+/// The protocols between agents and servers that this version speaks. They go with the log's formats: one number says
+/// which build somebody is.
+pub const AGENT_PROTOCOLS: Formats = Formats::OWN;
 
 /// The service, made from `agent.proto`.
 pub mod service {
@@ -32,7 +34,8 @@ pub mod service {
 pub fn from_agent_to_wire(said: &FromAgent) -> service::FromAgent {
     let message = match said {
         FromAgent::Hello { stamp, process, registration } => Up::Hello(proto::Hello {
-            protocol: AGENT_PROTOCOL,
+            protocol: AGENT_PROTOCOLS.first.into(),
+            protocol_last: AGENT_PROTOCOLS.last.into(),
             cluster: stamp.map(|stamp| wide::bytes(stamp.cluster.0)),
             registration: Some(registration::to_proto(registration)),
             incarnation: stamp.map_or(0, |stamp| stamp.incarnation.0),
@@ -99,7 +102,7 @@ fn told_from_proto(reports: &proto::Reports) -> Result<Vec<Told>, WireError> {
 pub fn to_agent_to_wire(said: &ToAgent) -> service::ToAgent {
     let message = match said {
         ToAgent::Welcome { server, stamp } => Down::Welcome(proto::Welcome {
-            protocol: AGENT_PROTOCOL,
+            protocol: AGENT_PROTOCOLS.first.into(),
             server: wide::bytes(server.0),
             cluster: wide::bytes(stamp.cluster.0),
             incarnation: stamp.incarnation.0,
@@ -163,9 +166,29 @@ fn servers_from_proto(servers: proto::Servers) -> Result<Arc<[ServerAddress]>, W
     servers.servers.into_iter().map(server).collect()
 }
 
-fn check_protocol(what: &'static str, found: u32) -> Result<(), WireError> {
-    if found == 0 || found > AGENT_PROTOCOL {
-        return Err(WireError::UnknownFormat { what, found, known: AGENT_PROTOCOL });
+/// A protocol that this version knows: who speaks another one cannot be answered in it.
+fn check_protocol(what: &'static str, found: u32) -> Result<u8, WireError> {
+    let unknown = WireError::UnknownFormat { what, found, known: AGENT_PROTOCOLS };
+    u8::try_from(found).ok().filter(|found| AGENT_PROTOCOLS.contains(*found)).ok_or(unknown)
+}
+
+/// Says in a hello that its agent speaks these protocols only.
+pub fn say_protocols(message: &mut service::FromAgent, protocols: Formats) {
+    if let Some(Up::Hello(hello)) = &mut message.message {
+        hello.protocol = protocols.first.into();
+        // An older build has no such field.
+        hello.protocol_last = if protocols.last == Formats::FIRST { 0 } else { protocols.last.into() };
     }
-    Ok(())
+}
+
+/// Whether an agent that says this hello, and a server that speaks `own`, have a protocol in common.
+pub fn check_protocols(message: &service::FromAgent, own: Formats) -> Result<(), WireError> {
+    let Some(Up::Hello(hello)) = &message.message else { return Ok(()) };
+    let read = |number: u32| u8::try_from(number).map_err(|_| WireError::Range { field: "hello.protocol" });
+    let first = read(hello.protocol)?;
+    let agent = Formats { first, last: read(hello.protocol_last)?.max(first) };
+    match agent.meet(own) {
+        true => Ok(()),
+        false => Err(WireError::TooFarApart { agent, own }),
+    }
 }

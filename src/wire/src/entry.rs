@@ -8,12 +8,11 @@ use crate::error::WireError;
 use crate::generated::log::v1 as proto;
 use crate::wide;
 use dkron_core::command::{Action, Batch, Command, DecisionKind};
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, Stamp};
 use dkron_core::time::Time;
 use prost::Message;
 
-/// The newest format of entries that this version writes and reads.
-pub const ENTRY_FORMAT: u32 = 1;
 /// What an entry needs beside its commands, at most, in bytes.
 pub const ENTRY_OVERHEAD_BYTES: usize = 40;
 /// How much longer a row's first times may become under another entry's time, in bytes.
@@ -51,21 +50,34 @@ struct Head {
 }
 
 /// The stamp of an entry or a snapshot's header, read before anything that a newer format may have changed.
-pub(crate) fn read_head(bytes: &[u8], what: &'static str, known: u32) -> Result<Stamp, WireError> {
+pub(crate) fn read_head(bytes: &[u8], what: &'static str) -> Result<(u8, Stamp), WireError> {
     let head = Head::decode(bytes).map_err(|error| WireError::malformed(what, &error))?;
-    if head.format == 0 || head.format > known {
-        return Err(WireError::UnknownFormat { what, found: head.format, known });
-    }
-    Ok(Stamp {
-        cluster: ClusterId(wide::read(&head.cluster, "head.cluster")?),
-        incarnation: Incarnation(head.incarnation),
-    })
+    let format = known(&head, what, Formats::OWN)?;
+    let cluster = ClusterId(wide::read(&head.cluster, "head.cluster")?);
+    Ok((format, Stamp { cluster, incarnation: Incarnation(head.incarnation) }))
 }
 
-/// The entry's bytes; the same batch gives the same bytes.
+fn known(head: &Head, what: &'static str, formats: Formats) -> Result<u8, WireError> {
+    let unknown = WireError::UnknownFormat { what, found: head.format, known: formats };
+    u8::try_from(head.format).ok().filter(|format| formats.understand(*format)).ok_or(unknown)
+}
+
+/// Whether who knows these formats understands this entry: one that is older than all of them as well, because it may
+/// stand in the log for long.
+pub fn check_format(bytes: &[u8], formats: Formats) -> Result<(), WireError> {
+    let head = Head::decode(bytes).map_err(|error| WireError::malformed("entry", &error))?;
+    known(&head, "entry", formats).map(drop)
+}
+
+/// The entry's bytes, in the oldest format that has words for it; the same batch gives the same bytes.
 pub fn encode_batch(stamp: Stamp, batch: &Batch) -> Vec<u8> {
+    encode_batch_in(batch.format(), stamp, batch)
+}
+
+/// The entry's bytes in a format that has words for it.
+pub fn encode_batch_in(format: u8, stamp: Stamp, batch: &Batch) -> Vec<u8> {
     let entry = proto::Entry {
-        format: ENTRY_FORMAT,
+        format: format.max(batch.format()).into(),
         cluster: wide::bytes(stamp.cluster.0),
         incarnation: stamp.incarnation.0,
         time: batch.time.nanos(),
@@ -77,13 +89,13 @@ pub fn encode_batch(stamp: Stamp, batch: &Batch) -> Vec<u8> {
 /// The entry in these bytes, whoever wrote it: the caller asks [`belongs_to`], or uses
 /// [`decode_own_batch`].
 pub fn decode_batch(bytes: &[u8]) -> Result<(Stamp, Batch), WireError> {
-    let stamp = read_head(bytes, "entry", ENTRY_FORMAT)?;
+    let (_, stamp) = read_head(bytes, "entry")?;
     Ok((stamp, decode_body(bytes)?))
 }
 
 /// The entry in these bytes if it is of this cluster, in this incarnation or an earlier one.
 pub fn decode_own_batch(own: Stamp, bytes: &[u8]) -> Result<Batch, WireError> {
-    is_of_past(read_head(bytes, "entry", ENTRY_FORMAT)?, own)?;
+    is_of_past(read_head(bytes, "entry")?.1, own)?;
     decode_body(bytes)
 }
 

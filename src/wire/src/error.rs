@@ -1,5 +1,6 @@
 //! Why bytes are not understood. Comparable, so that a test or a caller can ask for the very reason.
 
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId};
 
 /// Why bytes were refused. None of them is worth a retry: the same bytes give the same error.
@@ -50,14 +51,24 @@ pub enum WireError {
         problem: String,
     },
     /// Written in a format that this version does not read.
-    #[error("{what}: format {found} is not known; this version reads up to {known}")]
+    #[error("{what}: format {found} is not known; this version reads formats {known}")]
     UnknownFormat {
         /// What was read.
         what: &'static str,
         /// Its format.
         found: u32,
-        /// The newest format known here.
-        known: u32,
+        /// The formats known here.
+        known: Formats,
+    },
+    /// An agent and a server of builds too far apart.
+    #[error(
+        "the agent speaks protocols {agent}, this server {own}: upgrade one release at a time, agents first"
+    )]
+    TooFarApart {
+        /// What the agent speaks.
+        agent: Formats,
+        /// What this server does.
+        own: Formats,
     },
     /// Written by another cluster.
     #[error("of cluster {found}, not of cluster {own}")]

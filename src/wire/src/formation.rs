@@ -3,9 +3,11 @@
 use crate::commands::{founding_from_proto, founding_to_proto};
 use crate::error::WireError;
 use crate::generated::server::v1 as proto;
+use crate::operator::formats_from_wire;
 use crate::wide;
 use dkron_core::bootstrap::{Answer, Hello, Promise, Refusal, Relation};
 use dkron_core::delivery::ServerAddress;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 
 use prost::Message;
@@ -60,7 +62,21 @@ pub fn hello_to_wire(target: NodeId, hello: &Hello) -> service::HelloRequest {
         from: wide::bytes(hello.from.0),
         about: hello.about.as_ref().map(promise_to_proto),
         initialised: hello.initialised,
+        ..service::HelloRequest::default()
     }
+}
+
+/// Says in a question which log formats the asking server reads. A build that knows only the first one does not tell.
+pub fn say_formats(message: &mut service::HelloRequest, formats: Formats) {
+    let told = Some(formats).filter(|formats| formats.last > Formats::FIRST);
+    message.formats_first = told.map_or(0, |formats| formats.first.into());
+    message.formats_last = told.map_or(0, |formats| formats.last.into());
+}
+
+/// The log formats that the server reads which asks.
+pub fn hello_formats(message: &service::HelloRequest) -> Result<Formats, WireError> {
+    let told = formats_from_wire(message.formats_first, message.formats_last)?;
+    Ok(told.unwrap_or_default())
 }
 
 /// Whom a question is meant for, and the question.

@@ -7,6 +7,7 @@ use crate::error::WireError;
 use crate::generated::gossip::v1 as proto;
 use crate::wide;
 use bytes::Bytes;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, NodeId, Stamp};
 use dkron_core::roster::Announcement;
 use prost::Message;
@@ -47,12 +48,14 @@ pub fn encode_announcement(announcement: &Announcement) -> Vec<u8> {
         region: announcement.region.to_string(),
         datacenter: announcement.datacenter.to_string(),
         version: announcement.version.to_string(),
-        formats_first: announcement.formats.0.into(),
-        formats_last: announcement.formats.1.into(),
+        formats_first: announcement.formats.first.into(),
+        formats_last: announcement.formats.last.into(),
         gossip: announcement.gossip.to_string(),
         calls: announcement.calls.to_string(),
         api: announcement.api.to_string(),
         tags: pairs(&announcement.tags),
+        // A build that knows only the first one does not tell.
+        format: if announcement.format <= Formats::FIRST { 0 } else { announcement.format.into() },
     };
     message.encode_to_vec()
 }
@@ -70,10 +73,11 @@ pub fn decode_announcement(bytes: &[u8]) -> Result<Announcement, WireError> {
         region: message.region.into(),
         datacenter: message.datacenter.into(),
         version: message.version.into(),
-        formats: (
-            format(message.formats_first, "announcement.formats_first")?,
-            format(message.formats_last, "announcement.formats_last")?,
-        ),
+        formats: Formats {
+            first: format(message.formats_first, "announcement.formats_first")?,
+            last: format(message.formats_last, "announcement.formats_last")?,
+        },
+        format: format(message.format, "announcement.format")?,
         gossip: message.gossip.into(),
         calls: message.calls.into(),
         api: message.api.into(),

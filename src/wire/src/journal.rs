@@ -5,6 +5,7 @@ use crate::generated::journal::v1 as proto;
 use crate::launch::{execution_from_proto, execution_to_proto, launch_from_proto, launch_to_proto};
 use crate::supervisor::{id_bytes, outcome_to_proto, process, read_id, required_outcome};
 use crate::wide;
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, Incarnation, JournalId, RunnerId, Stamp};
 use dkron_core::journal::{Place, Record};
 use dkron_core::time::Time;
@@ -36,7 +37,8 @@ pub fn encode_header(header: &Header) -> Vec<u8> {
 pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
     let header = proto::Header::decode(bytes).map_err(malformed)?;
     if header.format == 0 || header.format > FORMAT {
-        return Err(WireError::UnknownFormat { what: "agent journal", found: header.format, known: FORMAT });
+        let known = Formats { first: FORMAT as u8, last: FORMAT as u8 };
+        return Err(WireError::UnknownFormat { what: "agent journal", found: header.format, known });
     }
     let cluster = header.cluster.map(|bytes| wide::read(&bytes, "cluster")).transpose()?;
     let incarnation = Incarnation(header.incarnation);

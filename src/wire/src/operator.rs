@@ -6,6 +6,7 @@ use crate::generated::operator::v1 as proto;
 use crate::generated::server::v1 as server;
 use crate::submit::{Head, head_from_proto, head_to_proto};
 use crate::wide;
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::node::{Liveness, NodeView, Work};
 use dkron_core::time::{Span, Time};
@@ -163,6 +164,7 @@ pub fn health_to_wire(health: &Health, now: Time) -> proto::HealthReply {
         quorum_size: small(health.quorum_size),
         failure_tolerance: small(health.failure_tolerance),
         servers: health.servers.iter().map(|server| server_to_wire(server, now)).collect(),
+        format: health.format.into(),
     }
 }
 
@@ -173,6 +175,8 @@ pub fn health_from_wire(health: proto::HealthReply, now: Time) -> Result<Health,
         healthy: health.healthy,
         quorum_size: health.quorum_size as usize,
         failure_tolerance: health.failure_tolerance as usize,
+        // A build from before the first raise does not tell.
+        format: small(health.format, "health.format")?.max(Formats::FIRST),
         servers: servers.collect::<Result<_, _>>()?,
     })
 }
@@ -185,6 +189,9 @@ fn server_to_wire(health: &ServerHealth, now: Time) -> proto::Server {
         well_for_nanos: health.well_since.map(|at| (now - at).nanos()),
         complaints: health.complaints.iter().map(|complaint| complaint.number().into()).collect(),
         clock_ahead_nanos: health.clock_ahead.map(Span::nanos),
+        version: health.version.to_string(),
+        formats_first: health.formats.map_or(0, |formats| formats.first.into()),
+        formats_last: health.formats.map_or(0, |formats| formats.last.into()),
     }
 }
 
@@ -197,8 +204,20 @@ fn server_from_wire(server: proto::Server, now: Time) -> Result<ServerHealth, Wi
         heard: server.heard_nanos_ago.map(ago),
         well_since: server.well_for_nanos.map(ago),
         clock_ahead: server.clock_ahead_nanos.map(Span::from_nanos),
+        version: server.version.into(),
+        formats: formats_from_wire(server.formats_first, server.formats_last)?,
         complaints: server.complaints.into_iter().map(complaint).collect::<Result<_, _>>()?,
     })
+}
+
+/// A range of formats; none where none is told.
+pub fn formats_from_wire(first: u32, last: u32) -> Result<Option<Formats>, WireError> {
+    let formats = Formats { first: small(first, "formats_first")?, last: small(last, "formats_last")? };
+    Ok(Some(formats).filter(|formats| formats.last > 0))
+}
+
+fn small(number: u32, field: &'static str) -> Result<u8, WireError> {
+    u8::try_from(number).map_err(|_| WireError::Range { field })
 }
 
 /// The message for a node.

@@ -18,8 +18,6 @@ use dkron_core::time::Time;
 use prost::Message;
 use std::io::{self, Read, Write};
 
-/// The newest format of snapshots that this version writes and reads.
-pub const SNAPSHOT_FORMAT: u32 = 1;
 /// A chunk is closed when it holds this many bytes.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -59,6 +57,8 @@ pub enum SnapshotError {
 /// What a snapshot is of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Header {
+    /// The log format in force in it: what its records are written in.
+    pub format: u8,
     /// Whose state.
     pub stamp: Stamp,
     /// The last entry in the state; none for the state of an empty log.
@@ -78,7 +78,7 @@ pub struct Header {
 impl Header {
     fn encode(&self) -> Vec<u8> {
         let header = proto::Header {
-            format: SNAPSHOT_FORMAT,
+            format: self.format.into(),
             cluster: wide::bytes(self.stamp.cluster.0),
             incarnation: self.stamp.incarnation.0,
             applied: self.applied.map(log_id_to_proto),
@@ -92,11 +92,12 @@ impl Header {
     }
 
     fn decode(bytes: &[u8]) -> Result<Header, WireError> {
-        let stamp = read_head(bytes, "snapshot", SNAPSHOT_FORMAT)?;
+        let (format, stamp) = read_head(bytes, "snapshot")?;
         let header =
             proto::Header::decode(bytes).map_err(|error| WireError::malformed("snapshot header", &error))?;
         let id = |id: Option<_>| id.map(|id| log_id_from_proto(Some(id))).transpose();
         Ok(Header {
+            format,
             stamp,
             applied: id(header.applied)?,
             membership: header.membership.map(membership_from_proto).transpose()?.unwrap_or_default(),

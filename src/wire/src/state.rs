@@ -15,6 +15,7 @@ use crate::{definition, registration, reply, token, wide};
 use bytes::Bytes;
 use dkron_core::command::{Counters, Errand};
 use dkron_core::execution::Verdict;
+use dkron_core::format::Formats;
 use dkron_core::ids::{JobSlot, JobUid, NodeSlot, OccurrenceId, OccurrenceRef, RequestId, TokenId};
 use dkron_core::node::{Liveness, Work};
 use dkron_core::rules::Rules;
@@ -106,6 +107,7 @@ fn cluster_to_proto(cluster: &Cluster) -> proto::Cluster {
         epoch: cluster.filing.epoch,
         filing: cluster.filing.pending,
         closed: cluster.closed,
+        format: if cluster.format == Formats::FIRST { 0 } else { cluster.format.into() },
     }
 }
 
@@ -118,6 +120,9 @@ fn cluster_from_proto(cluster: proto::Cluster) -> Result<Cluster, WireError> {
         floor: Time::from_nanos(cluster.floor),
         filing: Filing { by: cluster.filed_by.into(), epoch: cluster.epoch, pending: cluster.filing },
         closed: cluster.closed,
+        format: u8::try_from(cluster.format)
+            .map_err(|_| WireError::Range { field: "cluster.format" })?
+            .max(Formats::FIRST),
     })
 }
 

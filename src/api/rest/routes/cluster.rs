@@ -55,6 +55,7 @@ pub(super) fn view(member: &Member) -> MemberView<'_> {
         port: port.parse().unwrap_or(0),
         tags: &member.tags,
         status: MemberStatus::of(member.liveness),
+        formats: member.formats,
     }
 }
 

@@ -5,7 +5,6 @@ use crate::cli::bench::processes::{self, Usage};
 use crate::cli::bench::report::{Figure, Goal, Section};
 use crate::cli::bench::target::Target;
 use crate::clock;
-use anyhow::Context;
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -14,27 +13,30 @@ const QUIET: Duration = Duration::from_secs(10);
 const MEBIBYTE: f64 = (1 << 20) as f64;
 
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
-    let mut target = Target::start(&bench.folder).await?;
-    let (node, first) = target.own().context("an own node")?;
-    let (before, start) = (Usage::of(&node.pids()), clock::monotonic());
+    let servers = bench.servers();
+    let mut target = Target::start(&bench.folder, servers).await?;
+    let own = target.own()?;
+    let (before, start) = (Usage::of(&own.pids()), clock::monotonic());
     tokio::time::sleep(QUIET).await;
-    let pids = node.pids();
+    let pids = own.pids();
     let used = Usage::of(&pids).since(&before);
-    let cpu = used.total().as_secs_f64() / start.elapsed().as_secs_f64();
+    let cpu = used.total().as_secs_f64() / start.elapsed().as_secs_f64() / servers as f64;
     let (resident, proportional) = processes::memory(&pids);
-    let (daemon, _) = processes::memory(&pids[..1.min(pids.len())]);
-    let stopped = node.end(Signal::TERM).await?;
-    let again = node.restart().await?;
+    let (daemon, first) = (own.memory(), own.ready);
+    let stopped = own.servers[0].end(Signal::TERM).await?;
+    let again = own.servers[0].restart().await?;
 
-    let mut section = Section::new("idle: one node without jobs");
+    let mut section = Section::new(format!("idle: {servers} servers without jobs"));
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     section.push(Figure::new("first start: ready for writes", millis(first), "ms").goal(Goal::AtMost(300.0)));
     section.push(Figure::new("restart: ready for writes", millis(again), "ms").goal(Goal::AtMost(300.0)));
     section.push(Figure::new("SIGTERM: gone", millis(stopped), "ms"));
-    section.push(Figure::new("memory, daemon", daemon as f64 / MEBIBYTE, "MiB").goal(Goal::AtMost(25.0)));
-    section.push(Figure::new("memory, daemon and supervisor", resident as f64 / MEBIBYTE, "MiB"));
+    section.push(
+        Figure::new("memory, the largest daemon", daemon as f64 / MEBIBYTE, "MiB").goal(Goal::AtMost(25.0)),
+    );
+    section.push(Figure::new("memory, all daemons and supervisors", resident as f64 / MEBIBYTE, "MiB"));
     section.push(Figure::new("the same, shared pages counted once", proportional as f64 / MEBIBYTE, "MiB"));
-    section.push(Figure::new("processor", cpu * 100.0, "%"));
+    section.push(Figure::new("processor, of each server", cpu * 100.0, "%"));
     section.push(Figure::new(
         "written to disk in a second",
         used.written as f64 / QUIET.as_secs_f64(),

@@ -1,10 +1,10 @@
-//! Many jobs in one node, hardly any of them due: what they cost in memory, in a restart, for everybody else.
+//! Many jobs, hardly any of them due: what they cost in memory, in a restart, for everybody else.
 
 use super::Bench;
 use crate::cli::bench::api::Api;
-use crate::cli::bench::processes;
+use crate::cli::bench::processes::Usage;
 use crate::cli::bench::report::{Figure, Goal, Section, percentile};
-use crate::cli::bench::target::Target;
+use crate::cli::bench::target::{Own, Target};
 use crate::{clock, task};
 use anyhow::Context;
 use rustix::process::Signal;
@@ -19,39 +19,46 @@ const JOBS: usize = 1_000_000;
 const PART: usize = 20_000;
 /// Between two small writes beside the load.
 const PAUSE: Duration = Duration::from_millis(20);
+/// For how long servers are watched that have nothing to do.
+const QUIET: Duration = Duration::from_secs(20);
 /// Pages that are asked for.
 const PAGES: usize = 20;
 const MEBIBYTE: f64 = (1 << 20) as f64;
 
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let jobs = bench.options.jobs.map_or(JOBS, |jobs| jobs as usize);
-    let mut section = Section::new(format!("jobs: {jobs} jobs in one node"));
-    let mut target = Target::start(&bench.folder).await?;
+    let servers = bench.servers();
+    let mut section = Section::new(format!("jobs: {jobs} jobs, {servers} servers"));
+    let mut target = Target::start(&bench.folder, servers).await?;
     store(&target.api, jobs, &mut section).await?;
-    let resident = |target: &mut Target| {
-        let (node, _) = target.own().context("an own node")?;
-        let pids = node.pids();
-        anyhow::Ok(processes::memory(&pids[..1.min(pids.len())]).0 as f64 / MEBIBYTE)
-    };
-    section.push(
-        Figure::new("memory, daemon, all stored", resident(&mut target)?, "MiB").goal(Goal::AtMost(1_024.0)),
-    );
-    let (node, _) = target.own().context("an own node")?;
-    section.push(Figure::new("on disk", node.disk_bytes() as f64 / MEBIBYTE, "MiB"));
+    let own = target.own()?;
+    section.push(memory("memory, the largest daemon, all stored", own));
+    section.push(Figure::new("on disk", own.servers[0].disk_bytes() as f64 / MEBIBYTE, "MiB"));
+    section.push(idle(own).await);
     for (signal, what) in [(Signal::TERM, "SIGTERM"), (Signal::KILL, "SIGKILL")] {
-        let (node, _) = target.own().context("an own node")?;
-        let stopped = node.end(signal).await?;
-        let ready = node.restart().await?;
+        let stopped = own.servers[0].end(signal).await?;
+        let ready = own.servers[0].restart().await?;
         section.push(Figure::new(format!("{what}: gone"), stopped.as_secs_f64(), "s"));
         let restart =
             Figure::new(format!("restart after {what}: ready for writes"), ready.as_secs_f64(), "s");
         section.push(restart.goal(Goal::AtMost(10.0)));
     }
-    section.push(
-        Figure::new("memory, daemon, restarted", resident(&mut target)?, "MiB").goal(Goal::AtMost(1_024.0)),
-    );
+    section.push(memory("memory, the largest daemon, one restarted", own));
     list(&target.api, jobs, &mut section).await?;
     Ok(section)
+}
+
+fn memory(what: &str, own: &mut Own) -> Figure {
+    Figure::new(what, own.memory() as f64 / MEBIBYTE, "MiB").goal(Goal::AtMost(1_024.0))
+}
+
+/// The processor that servers need which have many jobs and nothing to do.
+async fn idle(own: &mut Own) -> Figure {
+    let (before, start) = (Usage::of(&own.pids()), clock::monotonic());
+    tokio::time::sleep(QUIET).await;
+    let used = Usage::of(&own.pids()).since(&before).total().as_secs_f64();
+    let part = used / start.elapsed().as_secs_f64() / own.servers.len() as f64;
+    Figure::new("idle: processor of each server", part * 100.0, "%").goal(Goal::AtMost(1.0))
 }
 
 /// Stores them, and meanwhile, again and again, one small job more.

@@ -8,7 +8,7 @@
 use super::Bench;
 use crate::cli::bench::api::Execution;
 use crate::cli::bench::load::Load;
-use crate::cli::bench::report::{Figure, Goal, Section, percentile};
+use crate::cli::bench::report::{Figure, Section, percentile};
 use crate::cli::bench::target::Target;
 use dkron_core::ids::JobUid;
 use dkron_core::rules::jitter_of;
@@ -29,10 +29,10 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let spread = measure(bench, "bench-spread", Span::from_seconds(1), &mut section).await?;
     let all = sorted(spread.into_values().flatten());
     section.push(
-        Figure::new("spread over the second: p50", percentile(&all, 0.5), "ms").goal(Goal::AtMost(2.0)),
+        Figure::new("spread over the second: p50", percentile(&all, 0.5), "ms").goal(bench.goal(2.0, 3.0)),
     );
     section.push(
-        Figure::new("spread over the second: p99", percentile(&all, 0.99), "ms").goal(Goal::AtMost(15.0)),
+        Figure::new("spread over the second: p99", percentile(&all, 0.99), "ms").goal(bench.goal(15.0, 20.0)),
     );
     section.push(Figure::new("spread over the second: the last", percentile(&all, 1.0), "ms"));
 
@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     section.push(Figure::new("all on the whole second: p50", percentile(&all, 0.5), "ms"));
     let last =
         Figure::new("all on the whole second: the last, in most seconds", percentile(&lasts, 0.5), "ms");
-    section.push(last.goal(Goal::AtMost(100.0)));
+    section.push(last.goal(bench.goal(100.0, 150.0)));
     section.push(Figure::new("all on the whole second: the last of all", percentile(&lasts, 1.0), "ms"));
     Ok(section)
 }

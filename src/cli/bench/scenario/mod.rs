@@ -1,6 +1,7 @@
 //! The scenarios, one file each. To add one: name it in [`Scenario`], run it in [`Scenario::run`].
 
 mod burst;
+mod failover;
 mod http;
 mod idle;
 mod jobs;
@@ -10,7 +11,7 @@ mod shell;
 
 use super::Options;
 use super::rates::Rates;
-use super::report::Section;
+use super::report::{Goal, Section};
 use super::target::Target;
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ pub(super) enum Scenario {
     Burst,
     /// Many jobs in one node: memory, restart, listing
     Jobs,
+    /// How late jobs start when the leader of three servers is killed
+    Failover,
 }
 
 /// What every scenario works with.
@@ -41,12 +44,22 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// A cluster to measure: the one that was named, or a fresh node.
+    /// A cluster to measure: the one that was named, or a fresh one.
     pub(super) async fn target(&self) -> anyhow::Result<Target> {
         match self.options.url.as_slice() {
-            [] => Target::start(&self.folder).await,
+            [] => Target::start(&self.folder, self.servers()).await,
             urls => Target::at(urls).await,
         }
+    }
+
+    /// Of how many servers an own cluster is, if the scenario does not need several.
+    fn servers(&self) -> usize {
+        self.options.servers.map_or(1, usize::from)
+    }
+
+    /// A goal for one server, or the one for a cluster whose decisions cross the network.
+    fn goal(&self, alone: f64, cluster: f64) -> Goal {
+        Goal::AtMost(if self.servers() == 1 { alone } else { cluster })
     }
 
     fn rate(&self, default: usize) -> usize {
@@ -63,7 +76,7 @@ impl Scenario {
 
     /// Whether it stops and starts nodes, or fills them.
     fn needs_own_node(self) -> bool {
-        matches!(self, Scenario::Idle | Scenario::Jobs)
+        matches!(self, Scenario::Idle | Scenario::Jobs | Scenario::Failover)
     }
 
     /// Whether it can be run on what the options name.
@@ -84,6 +97,7 @@ impl Scenario {
             Scenario::Lateness => lateness::run(bench).await,
             Scenario::Burst => burst::run(bench).await,
             Scenario::Jobs => jobs::run(bench).await,
+            Scenario::Failover => failover::run(bench).await,
         }
     }
 }

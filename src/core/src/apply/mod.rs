@@ -14,6 +14,7 @@ mod zones;
 
 use crate::command::{Action, Batch, Command, Founding, GiveUp, Refusal, Reply, Scope, Stretch};
 use crate::execution::{HistoryRow, SkipReason, Skipped};
+use crate::format::Formats;
 use crate::ids::{ExecutionId, JobSlot, OccurrenceRef, Origin};
 use crate::limits;
 use crate::schedule::Zone;
@@ -139,6 +140,7 @@ impl Step<'_> {
             Action::ZonesFiled { epoch } => Ok(self.zones_filed(*epoch)),
             Action::CreateToken { id, token, first } => self.create_token(*id, token, *first),
             Action::RevokeToken { id } => self.revoke_token(*id),
+            Action::RaiseFormat { format } => Ok(self.raise_format(*format)),
         }
     }
 
@@ -159,9 +161,16 @@ impl Step<'_> {
             floor: Time::EPOCH,
             filing: Filing { by: founding.zone_data.clone(), epoch: 0, pending: false },
             closed: false,
+            format: Formats::FIRST,
         };
         self.ledger.state.set_cluster(cluster, zone);
         Ok(Reply::Done)
+    }
+
+    /// It never goes back: what is written already is to be read.
+    fn raise_format(&mut self, format: u8) -> Reply {
+        self.ledger.state.edit_cluster(|cluster| cluster.format = cluster.format.max(format));
+        Reply::Done
     }
 
     fn hold(&mut self, scope: &Scope) -> Result<Reply, Refusal> {

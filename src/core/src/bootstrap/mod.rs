@@ -20,6 +20,7 @@ mod words;
 pub use forming::{Forming, Service, Verdict};
 
 use crate::command::Founding;
+use crate::format::Formats;
 use crate::ids::{ClusterId, NodeId, Stamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Own {
     pub region: Arc<str>,
     /// Whether it was given addresses to join: then it looks there before it forms a cluster of its own.
     pub has_seeds: bool,
+    /// The log formats that it reads and writes.
+    pub formats: Formats,
 }
 
 /// How far a server has come.
@@ -270,6 +273,15 @@ pub enum Warning {
     },
     /// Several living servers have one name.
     Name(Arc<str>),
+    /// A server that waits too has no log format in common with the own one.
+    Formats {
+        /// Its name.
+        name: Arc<str>,
+        /// What it reads, first and last.
+        theirs: (u8, u8),
+        /// What the own one reads.
+        own: (u8, u8),
+    },
     /// Servers of one region belong to several clusters.
     Clusters(BTreeSet<ClusterId>),
     /// The initialiser of the promised cluster is silent.

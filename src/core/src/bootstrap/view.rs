@@ -26,7 +26,10 @@ impl<'a> View<'a> {
 
     /// The servers that wait and expect what the own one expects, which is one of them.
     pub(super) fn waiting(&self) -> BTreeSet<NodeId> {
-        let waits = |server: &&&Announcement| server.stamp.is_none() && server.expect == self.own.expect;
+        let waits = |server: &&&Announcement| {
+            let same = server.expect == self.own.expect && server.formats.meet(self.own.formats);
+            server.stamp.is_none() && same
+        };
         self.others.iter().filter(waits).map(|server| server.id).chain([self.own.id]).collect()
     }
 
@@ -43,9 +46,22 @@ impl<'a> View<'a> {
         };
         let mut warnings: Vec<Warning> = self.others.iter().filter(differs).map(warning).collect();
         warnings.extend(self.doubled_names());
+        warnings.extend(self.far_apart());
         warnings.sort();
         warnings.dedup();
         warnings
+    }
+
+    fn far_apart(&self) -> impl Iterator<Item = Warning> {
+        let own = self.own.formats;
+        let far = move |server: &&&Announcement| {
+            server.stamp.is_none() && server.expect != 0 && !server.formats.meet(own)
+        };
+        self.others.iter().filter(far).map(move |server| Warning::Formats {
+            name: server.name.clone(),
+            theirs: (server.formats.first, server.formats.last),
+            own: (own.first, own.last),
+        })
     }
 
     fn doubled_names(&self) -> impl Iterator<Item = Warning> {

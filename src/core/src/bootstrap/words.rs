@@ -58,6 +58,11 @@ impl fmt::Display for Warning {
                 formatter,
                 "node-name {name:?} is used by several living servers: allowed is one; no cluster is formed before"
             ),
+            Warning::Formats { name, theirs, own } => write!(
+                formatter,
+                "server {name:?} reads log formats {} to {}, this one {} to {}: they can form no cluster together",
+                theirs.0, theirs.1, own.0, own.1
+            ),
             Warning::Clusters(clusters) => {
                 let all: Vec<String> = clusters.iter().map(ToString::to_string).collect();
                 write!(formatter, "servers of this region belong to several clusters: {}", all.join(", "))

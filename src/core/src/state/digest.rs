@@ -8,13 +8,17 @@ use super::record::{
     Execution, JobRecord, NodeRecord, Occurrence, Progress, Remembered, Requested, Staged, Turn,
 };
 use crate::access::Token;
+use crate::format::Formats;
 use crate::ids::{JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use crate::time::Time;
 use crate::voters::Wished;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Two states are compared only under the same version.
-pub const DIGEST_VERSION: u32 = 2;
+/// The version of the rule that is used while a log format is in force: a server that does not read a newer one
+/// comes to the same digest as those that do.
+pub(super) fn version(format: u8) -> u32 {
+    u32::from(format) + 1
+}
 
 /// What the bytes of a record begin with, so that records of two kinds never look alike.
 #[derive(Clone, Copy)]
@@ -209,7 +213,8 @@ pub(super) fn staged(import: RequestId, staged: &Staged) -> u128 {
 }
 
 pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
-    Bytes::new(Kind::Cluster)
+    let mut bytes = Bytes::new(Kind::Cluster);
+    bytes
         .number(cluster.founding.cluster.0)
         .small(cluster.founding.incarnation.0)
         .text(cluster.founding.default_zone.as_bytes())
@@ -219,9 +224,11 @@ pub(super) fn cluster(cluster: &super::record::Cluster) -> u128 {
         .time(cluster.floor)
         .text(cluster.filing.by.as_bytes())
         .small(cluster.filing.epoch)
-        .small(u64::from(cluster.filing.pending))
-        .small(u64::from(cluster.closed))
-        .hash()
+        .small(u64::from(cluster.filing.pending));
+    if cluster.format >= Formats::SECOND {
+        bytes.small(u64::from(cluster.closed)).small(cluster.format);
+    }
+    bytes.hash()
 }
 
 pub(super) fn token(id: TokenId, token: &Token) -> u128 {

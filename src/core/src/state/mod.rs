@@ -14,7 +14,6 @@ mod rebuild;
 pub mod record;
 mod requests;
 
-pub use digest::DIGEST_VERSION;
 pub use rebuild::RebuildError;
 
 use crate::access::Token;

@@ -1,9 +1,10 @@
 //! Reading the state: what plans, placements, the API and snapshots may ask.
 
 use super::record::{Cluster, Item, JobRecord, NodeRecord, Occurrence, Record, Remembered, Staged, Timer};
-use super::{Slot, State};
+use super::{Slot, State, digest};
 use crate::access::Token;
 use crate::command::PutJob;
+use crate::format::Formats;
 use crate::ids::{ExecutionRef, JobSlot, NodeId, NodeSlot, OccurrenceRef, RequestId, TokenId};
 use crate::node::Work;
 use crate::schedule::{Zone, ZoneData, Zones};
@@ -240,6 +241,16 @@ impl State {
     /// An import in the making.
     pub fn staged(&self, import: RequestId) -> Option<&Arc<Staged>> {
         self.staged.get(&import)
+    }
+
+    /// The log format in force.
+    pub fn format(&self) -> u8 {
+        self.cluster.as_ref().map_or(Formats::FIRST, |cluster| cluster.format)
+    }
+
+    /// The version of the rule of its digest: two states are compared only under the same one.
+    pub fn digest_version(&self) -> u32 {
+        digest::version(self.format())
     }
 
     /// Whether the API asks everybody for a token.

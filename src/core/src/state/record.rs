@@ -293,6 +293,8 @@ pub struct Cluster {
     pub filing: Filing,
     /// Whether the API asks everybody for a token.
     pub closed: bool,
+    /// The log format in force.
+    pub format: u8,
 }
 
 /// By which zone data, and for which default zone, next due times are computed.

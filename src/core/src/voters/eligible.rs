@@ -36,10 +36,11 @@ pub(super) fn candidates<'a>(
     learners.filter(move |id| may_vote(situation, *id, now) && watch.is_stable(*id, situation.settings, now))
 }
 
-/// Whether a member is well and nobody wants it not to vote.
+/// Whether a member is well, reads what is written, and nobody wants it not to vote.
 pub(super) fn may_vote(situation: &Situation, id: NodeId, now: Time) -> bool {
     let unwanted = matches!(situation.wishes.get(&id), Some(Wish::Demote | Wish::Remove));
-    is_well(situation, id, now) && !unwanted && !situation.agents.contains(&id)
+    let reads = situation.roster.server(id).is_some_and(|server| admits(situation.format, server).is_ok());
+    is_well(situation, id, now) && reads && !unwanted && !situation.agents.contains(&id)
 }
 
 /// Whether one more vote in a member's zone is wanted, once these voters are gone.

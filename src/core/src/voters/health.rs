@@ -2,6 +2,7 @@
 
 use super::watch::{is_alive, is_heard, is_well};
 use super::{Membership, Situation, Watch, Wish, quorum};
+use crate::format::Formats;
 use crate::ids::NodeId;
 use crate::roster::Roster;
 use crate::time::{Span, Time};
@@ -18,6 +19,8 @@ pub struct Health {
     pub quorum_size: usize,
     /// How many of the well voters may be lost before nothing is decided any more.
     pub failure_tolerance: usize,
+    /// The log format in force.
+    pub format: u8,
     /// Each member, by id.
     pub servers: Vec<ServerHealth>,
 }
@@ -52,6 +55,10 @@ pub struct ServerHealth {
     pub well_since: Option<Time>,
     /// How far its clock is ahead of the leader's, as last heard.
     pub clock_ahead: Option<Span>,
+    /// The version of its program, empty if it was not seen yet.
+    pub version: Arc<str>,
+    /// The log formats that it reads and writes; none if it was not seen yet.
+    pub formats: Option<Formats>,
     /// What is wrong with it; empty if it is well.
     pub complaints: Vec<Complaint>,
 }
@@ -80,8 +87,16 @@ impl Health {
             healthy: servers.iter().all(|server| server.complaints.is_empty()),
             quorum_size,
             failure_tolerance: well_voters.saturating_sub(quorum_size),
+            format: situation.format,
             servers,
         }
+    }
+
+    /// The members that keep the format from being raised to what others read already.
+    pub fn holding_back(&self) -> impl Iterator<Item = &ServerHealth> {
+        let last = |server: &ServerHealth| server.formats.map_or(self.format, |formats| formats.last);
+        let possible = self.servers.iter().map(last).max().unwrap_or(self.format);
+        self.servers.iter().filter(move |server| last(server) < possible)
     }
 }
 
@@ -112,6 +127,7 @@ pub fn heir(membership: &Membership, wishes: &BTreeMap<NodeId, Wish>) -> Option<
 
 fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> ServerHealth {
     let member = situation.membership.members.get(&id);
+    let seen = situation.roster.server(id);
     let mut complaints = Vec::new();
     if !is_alive(situation, id) {
         complaints.push(Complaint::NotAlive);
@@ -128,6 +144,8 @@ fn server(situation: &Situation, watch: &Watch, id: NodeId, now: Time) -> Server
         heard: member.and_then(|member| member.heard),
         well_since: watch.well_since(id),
         clock_ahead: None,
+        version: seen.map(|server| server.version.clone()).unwrap_or_default(),
+        formats: seen.map(|server| server.formats),
         complaints,
     }
 }

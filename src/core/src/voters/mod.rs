@@ -16,7 +16,7 @@ mod watch;
 mod wished;
 mod words;
 
-pub use format::{TooFarApart, admits, log_format};
+pub use format::{Gap, Holder, TooFarApart, admits, gap, holders, log_format, raise, strangers};
 pub use health::{Complaint, Health, Peer, ServerHealth, heir, peers};
 pub use plan::plan;
 pub use watch::Watch;

@@ -1,6 +1,7 @@
 //! Scenarios of membership, one sentence each; the simulation of clusters has the rest.
 
 use super::*;
+use crate::format::Formats;
 use crate::ids::{ClusterId, Incarnation};
 use crate::roster::{Announcement, Liveness, Sighting};
 
@@ -45,7 +46,7 @@ impl Scene {
             id: id(number),
             name: format!("s{number}").into(),
             calls: format!("10.0.0.{number}:6868").into(),
-            formats: (1, 2),
+            formats: Formats { first: 1, last: 2 },
             ..Announcement::default()
         };
         self.roster.servers.insert(id(number), Sighting { server: server.into(), liveness: Liveness::Alive });
@@ -168,7 +169,7 @@ fn strangers_are_not_taken_in() {
     for change in [
         (|server| server.region = "mars".into()) as fn(&mut Announcement),
         |server| server.name = "s2".into(),
-        |server| server.formats = (2, 3),
+        |server| server.formats = Formats { first: 2, last: 3 },
     ] {
         scene.come(4);
         scene.announce(4, change);
@@ -384,7 +385,7 @@ fn without_the_autopilot_only_wishes_count() {
 
 #[test]
 fn the_log_format_is_what_all_read_and_never_goes_back() {
-    let server = |formats| Announcement { formats, ..Announcement::default() };
+    let server = |(first, last)| Announcement { formats: Formats { first, last }, ..Announcement::default() };
     let (old, new) = (server((1, 2)), server((2, 3)));
     assert_eq!(log_format(1, [Some(&old), Some(&new)]), 2);
     assert_eq!(log_format(1, [Some(&new), None]), 1, "one of whom nothing is known");
@@ -396,4 +397,68 @@ fn the_log_format_is_what_all_read_and_never_goes_back() {
         admits(3, &far).expect_err("too old").to_string(),
         "server \"s7\" (version 1.0) reads log formats 1 to 2, the cluster writes 3: upgrade one release at a time"
     );
+}
+
+#[test]
+fn the_format_is_raised_once_every_member_reads_the_next_one_and_not_while_the_members_change() {
+    let mut scene = Scene::of(3);
+    assert_eq!(raise(&scene.situation()), Some(2));
+    scene.announce(3, |server| server.formats = Formats { first: 1, last: 1 });
+    assert_eq!(raise(&scene.situation()), None, "a voter does not");
+    scene.announce(3, |server| server.formats = Formats { first: 1, last: 3 });
+    scene.come(4);
+    scene.announce(4, |server| server.formats = Formats { first: 1, last: 1 });
+    assert_eq!(raise(&scene.situation()), Some(2), "a stranger is not waited for");
+    scene.member(4, false);
+    assert_eq!(raise(&scene.situation()), None, "one that may vote later does not");
+    scene.announce(4, |server| server.formats = Formats { first: 1, last: 2 });
+    scene.fall_silent(4);
+    assert_eq!(raise(&scene.situation()), Some(2), "one that is down was heard to read it");
+    scene.membership.changing = true;
+    assert_eq!(raise(&scene.situation()), None);
+    scene.membership.changing = false;
+    scene.roster.servers.remove(&id(4));
+    assert_eq!(raise(&scene.situation()), None, "of one that was never seen nobody knows");
+}
+
+#[test]
+fn who_does_not_read_what_is_written_gets_no_vote_and_is_named() {
+    let mut scene = Scene::of(3);
+    scene.come(4);
+    scene.member(4, false);
+    // Started again as an older build, after it was taken in.
+    scene.announce(4, |server| server.formats = Formats { first: 2, last: 3 });
+    scene.pass(limits::STABLE_FOR);
+    scene.pass(limits::STABLE_FOR);
+    assert_eq!(scene.next(), None);
+    let unfit: Vec<String> = strangers(&scene.situation()).map(|unfit| unfit.name).collect();
+    assert_eq!(unfit, ["s4"]);
+    let holding: Vec<String> = holders(3, &scene.membership, &scene.roster)
+        .into_iter()
+        .map(|holder| holder.name.to_string())
+        .collect();
+    assert_eq!(holding, ["s1", "s2", "s3"]);
+    let health = Health::of(&scene.situation(), &scene.watch, scene.now);
+    let holding: Vec<&str> = health.holding_back().map(|server| &*server.peer.name).collect();
+    assert_eq!((health.format, holding), (1, vec!["s1", "s2", "s3"]));
+}
+
+#[test]
+fn a_server_sees_by_itself_that_it_does_not_read_what_its_cluster_writes() {
+    let mut scene = Scene::of(3);
+    let seen = |scene: &Scene| gap(&scene.roster).map(|gap| (gap.format, gap.is_final()));
+    for number in 2..=3 {
+        scene.announce(number, |server| (server.stamp, server.format) = (Some(STAMP), 3));
+    }
+    assert_eq!(seen(&scene), Some((3, true)), "a newer one: for ever");
+    let said = gap(&scene.roster).expect("a gap").to_string();
+    assert!(said.contains("log format 3") && said.contains("reads formats 1 to 2"), "{said}");
+    scene.announce(1, |server| server.formats = Formats { first: 4, last: 5 });
+    assert_eq!(seen(&scene), Some((3, false)), "an older one: it may be raised");
+    scene.announce(1, |server| server.formats = Formats { first: 3, last: 5 });
+    assert_eq!(seen(&scene), None);
+    scene.announce(1, |server| server.formats = Formats { first: 1, last: 2 });
+    let other = Stamp { cluster: ClusterId(8), incarnation: Incarnation(1) };
+    scene.announce(1, |server| server.stamp = Some(other));
+    assert_eq!(seen(&scene), None, "another cluster's affair");
 }

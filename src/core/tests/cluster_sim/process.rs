@@ -2,6 +2,7 @@
 
 use crate::disk::Machine;
 use dkron_core::bootstrap::{Forming, Own};
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::roster::{Announcement, Liveness, Roster, Sighting};
 use dkron_core::time::{Span, Time};
@@ -28,7 +29,8 @@ pub(crate) fn time(millis: i64) -> Time {
 impl Process {
     pub(crate) fn new(machine: &Machine, stage: dkron_core::bootstrap::Stage, now: i64) -> Process {
         let id = machine.disk.id;
-        let own = Own { id, expect: machine.expect, region: "".into(), has_seeds: true };
+        let formats = Formats::default();
+        let own = Own { id, expect: machine.expect, region: "".into(), has_seeds: true, formats };
         let roster = Roster { own: id, ..Roster::default() };
         let forming = Forming::new(own, stage, machine.disk.promise.clone(), time(now));
         let forming = forming.with_forsworn(machine.disk.forsworn.clone());
@@ -43,7 +45,6 @@ impl Process {
             process: self.epoch,
             stamp: self.forming.stage().stamp(),
             expect: machine.expect,
-            formats: (1, 1),
             calls: machine.address.as_str().into(),
             ..Announcement::default()
         }

@@ -64,6 +64,7 @@ pub(crate) enum Wish {
     SetDefaultZone(&'static str),
     Backfill(Past),
     CallOff(Arc<str>),
+    Token,
 }
 
 impl World {
@@ -148,6 +149,13 @@ impl World {
                 }
             }
             Wish::CallOff(name) => Action::CallOff { name },
+            Wish::Token => match self.token(server) {
+                Some(action) => action,
+                None => {
+                    self.clients.open.remove(&request); // refused at once
+                    return None;
+                }
+            },
             Wish::Server(errand) => Action::Wish(errand),
             Wish::Forget(errand) => Action::Forget(errand),
             Wish::SetDefaultZone(zone) => Action::SetDefaultZone { zone: zone.into() },
@@ -195,6 +203,9 @@ impl World {
         let gap = self.weather.wish_gap_ms;
         let micros = self.chance.between(gap * 200, gap * 1_800);
         self.after(micros, Event::Wish);
+        if self.chance.per_mille(20) {
+            return self.want(Wish::Token);
+        }
         let choice = self.chance.below(if self.phase == Phase::Calm { 55 } else { 100 });
         let Some(known) = self.known_name().filter(|_| choice >= 8 && self.clients.book.len() >= 3) else {
             return self.put_new();

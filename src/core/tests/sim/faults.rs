@@ -6,6 +6,7 @@ use crate::event::{Event, Mending, Peer};
 use crate::jobs::newest_zone_data;
 use crate::world::{Phase, World};
 use dkron_core::command::Scope;
+use dkron_core::format::Formats;
 use dkron_core::time::Span;
 
 impl World {
@@ -122,8 +123,9 @@ impl World {
         for server in 0..self.servers.len() {
             self.servers[server].clock.heal();
             self.isolate(server, false);
-            if self.servers[server].data != newest_zone_data() {
-                self.servers[server].data = newest_zone_data();
+            let at = &mut self.servers[server];
+            if (at.data, at.formats) != (newest_zone_data(), Formats::OWN) {
+                (at.data, at.formats) = (newest_zone_data(), Formats::OWN);
                 self.crash_server(server); // to the newest version
             }
             self.server_starts(server);

@@ -16,6 +16,7 @@ mod log;
 mod mutants;
 mod server;
 mod trace;
+mod upgrade;
 mod world;
 
 use checks::Counted;

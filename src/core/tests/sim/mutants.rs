@@ -63,10 +63,12 @@ pub(crate) enum Mutant {
     AskedRunsAreForgotten,
     /// An occurrence that waits its turn is lost while a job is edited.
     WaitingRunsAreForgotten,
+    /// The leader raises the log format as soon as one server reads it.
+    FormatIsRaisedForSome,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 22] = [
+    pub(crate) const ALL: [Mutant; 23] = [
         Mutant::StaleDecisionIsTaken,
         Mutant::DispatchBeforeCommit,
         Mutant::SpoolDropsAnEntry,
@@ -89,6 +91,7 @@ impl Mutant {
         Mutant::RezonedTicksAreForgotten,
         Mutant::AskedRunsAreForgotten,
         Mutant::WaitingRunsAreForgotten,
+        Mutant::FormatIsRaisedForSome,
     ];
 
     /// What the report of a check that finds it begins with; anything else would be another fault.
@@ -102,6 +105,7 @@ impl Mutant {
             Mutant::DoubledLaunchRunsTwice => &["invariant 5"],
             Mutant::DeposedLeaderActs => &["invariant 6", "invariant 7"],
             Mutant::OldStateIsInstalled | Mutant::ApplyReadsTheClock => &["invariant 7"],
+            Mutant::FormatIsRaisedForSome => &["invariant 7"],
             Mutant::LostProposalIsDone => &["liveness"],
             Mutant::RetriesAreForgotten => &["liveness"],
             Mutant::EditForgetsWhatIsDue | Mutant::HoldDoesNotStop => &["invariant 3"],

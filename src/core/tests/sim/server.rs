@@ -7,6 +7,7 @@ use crate::mutants::{self, Mutant};
 use crate::world::{Phase, World};
 use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Event as Happened, Reply, Report};
+use dkron_core::format::Formats;
 use dkron_core::ids::{ExecutionId, JournalId, NodeId, NodeSlot, RequestId};
 use dkron_core::jump::{Guard, Reading, Verdict};
 use dkron_core::node::Liveness;
@@ -27,6 +28,8 @@ pub(crate) struct Server {
     guard: Guard,
     /// Of the version that it runs.
     pub(crate) data: ZoneData,
+    /// The log formats that this version reads.
+    pub(crate) formats: Formats,
     pub(crate) ledger: Ledger,
     pub(crate) lead: Option<Lead>,
     pub(crate) applying: bool,
@@ -49,7 +52,7 @@ pub(crate) struct Lead {
 }
 
 /// Who waits for the answer to a command.
-enum Purpose {
+pub(crate) enum Purpose {
     Plan(Token),
     Client(RequestId),
     Reports { agent: usize, ended: Vec<ExecutionId> },
@@ -60,7 +63,7 @@ enum Purpose {
 const SILENCE: Span = Span::from_seconds(5);
 
 impl Server {
-    pub(crate) fn new(clock: Clock, data: ZoneData) -> Server {
+    pub(crate) fn new(clock: Clock, data: ZoneData, formats: Formats) -> Server {
         Server {
             alive: true,
             life: 1,
@@ -68,6 +71,7 @@ impl Server {
             clock,
             guard: Guard::new(),
             data,
+            formats,
             ledger: Ledger::default(),
             lead: None,
             applying: false,
@@ -159,6 +163,7 @@ impl World {
             }
         }
         let digest = ledger.state.digest();
+        self.check_reads(server, index, entry.batch.as_ref().map_or(0, |batch| batch.format()));
         self.checks.compare(index, digest, &format_args!("server {server}"));
         let waiting = self.servers[server].lead.as_mut().and_then(|lead| lead.waiting.remove(&entry.ticket));
         for (reply, purpose) in replies.into_iter().zip(waiting.into_iter().flatten()) {
@@ -249,7 +254,7 @@ impl World {
         self.send(Peer::Server(server), Peer::Agent(agent), message);
     }
 
-    fn enqueue(&mut self, server: usize, command: Command, purpose: Purpose) {
+    pub(crate) fn enqueue(&mut self, server: usize, command: Command, purpose: Purpose) {
         let Some(lead) = &mut self.servers[server].lead else { return };
         lead.queue.push((command, purpose));
         if !lead.flushing {
@@ -335,6 +340,7 @@ impl World {
             })
             .map(|(slot, _)| slot)
             .collect();
+        self.raise_format(server);
         for node in silent {
             let action = Action::Mark { node, liveness: Liveness::Failed };
             self.enqueue(server, Command { request: None, action }, Purpose::Nobody);
@@ -423,7 +429,7 @@ impl World {
             alive: false,
             life: at.life + 1,
             isolated: at.isolated,
-            ..Server::new(at.clock, at.data)
+            ..Server::new(at.clock, at.data, at.formats)
         };
         if self.log.leader == Some(server) {
             self.call_election();
@@ -438,6 +444,7 @@ impl World {
         if self.chance.per_mille(300) {
             self.servers[server].data = newest_zone_data();
         }
+        self.maybe_upgrade(server);
         let from = self.chance.below(self.log.snapshots.len() as u64 + 1) as usize;
         let snapshot = self.log.snapshots.get(from).cloned();
         let mut ledger = Ledger::default();

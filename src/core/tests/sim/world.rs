@@ -11,6 +11,8 @@ use crate::log::Log;
 use crate::mutants::Mutant;
 use crate::server::Server;
 use crate::trace::Trace;
+use crate::upgrade::OLDER;
+use dkron_core::format::Formats;
 use dkron_core::time::{Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +89,8 @@ impl World {
                 .map(|_| {
                     let older = chance.per_mille(300);
                     let data = if older { OLDER_ZONE_DATA } else { newest_zone_data() };
-                    Server::new(Clock::off_by(&mut chance, weather.clock_ms), data)
+                    let formats = if chance.per_mille(500) { OLDER } else { Formats::OWN };
+                    Server::new(Clock::off_by(&mut chance, weather.clock_ms), data, formats)
                 })
                 .collect(),
             agents: (0..agents).map(|index| Agent::new(index, &mut chance, weather.clock_ms)).collect(),

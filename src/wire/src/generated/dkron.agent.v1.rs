@@ -72,6 +72,9 @@ pub struct Hello {
     /// Random, made when the agent's process starts.
     #[prost(fixed64, tag = "5")]
     pub process: u64,
+    /// `protocol` is the oldest one that the agent speaks, this the newest; absent if that is the same.
+    #[prost(uint32, tag = "60")]
+    pub protocol_last: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Leaving {}

@@ -34,6 +34,9 @@ pub struct Announcement {
     /// Sorted by key.
     #[prost(message, repeated, tag = "15")]
     pub tags: ::prost::alloc::vec::Vec<super::super::job::v1::Pair>,
+    /// The log format in force, absent if the first one is or none is known.
+    #[prost(uint32, tag = "60")]
+    pub format: u32,
 }
 /// A datagram between servers, inside its seal.
 #[derive(Clone, PartialEq, ::prost::Message)]

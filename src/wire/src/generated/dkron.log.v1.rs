@@ -21,7 +21,7 @@ pub struct Command {
     pub request: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(
         oneof = "command::Action",
-        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41, 25, 26, 27, 70"
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 40, 41, 25, 26, 27, 60, 70"
     )]
     pub action: ::core::option::Option<command::Action>,
 }
@@ -85,6 +85,8 @@ pub mod command {
         Wish(super::Errand),
         #[prost(message, tag = "27")]
         Forget(super::Errand),
+        #[prost(uint32, tag = "60")]
+        RaiseFormat(u32),
         #[prost(message, tag = "70")]
         DeleteAt(super::DeleteAt),
     }

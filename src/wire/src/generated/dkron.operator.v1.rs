@@ -34,6 +34,9 @@ pub struct HealthReply {
     pub failure_tolerance: u32,
     #[prost(message, repeated, tag = "4")]
     pub servers: ::prost::alloc::vec::Vec<Server>,
+    /// The log format in force.
+    #[prost(uint32, tag = "60")]
+    pub format: u32,
 }
 /// Spans count back from the moment of the answer, because the servers' clocks differ.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -50,6 +53,13 @@ pub struct Server {
     pub complaints: ::prost::alloc::vec::Vec<u32>,
     #[prost(sint64, optional, tag = "6")]
     pub clock_ahead_nanos: ::core::option::Option<i64>,
+    #[prost(string, tag = "60")]
+    pub version: ::prost::alloc::string::String,
+    /// The log formats that it reads; 0 if it was not seen.
+    #[prost(uint32, tag = "61")]
+    pub formats_first: u32,
+    #[prost(uint32, tag = "62")]
+    pub formats_last: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChangePeerRequest {
@@ -109,6 +119,14 @@ pub struct Member {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Of servers: the log formats that it reads and writes.
+    #[prost(uint32, tag = "60")]
+    pub formats_first: u32,
+    #[prost(uint32, tag = "61")]
+    pub formats_last: u32,
+    /// The one in force, as the answering server has it.
+    #[prost(uint32, tag = "62")]
+    pub format: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodesRequest {}

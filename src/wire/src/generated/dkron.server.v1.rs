@@ -158,6 +158,11 @@ pub struct HelloRequest {
     pub about: ::core::option::Option<Promise>,
     #[prost(bool, tag = "4")]
     pub initialised: bool,
+    /// The log formats that the asking server reads and writes; absent if only the first one.
+    #[prost(uint32, tag = "60")]
+    pub formats_first: u32,
+    #[prost(uint32, tag = "61")]
+    pub formats_last: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HelloReply {

@@ -52,6 +52,9 @@ pub struct Cluster {
     /// Whether the API asks for a token.
     #[prost(bool, tag = "20")]
     pub closed: bool,
+    /// The log format in force; absent for the first one.
+    #[prost(uint32, tag = "60")]
+    pub format: u32,
 }
 /// Name and rules are the definition's.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -30,6 +30,8 @@ pub(crate) fn action() -> BoxedStrategy<Action> {
             first
         }),
         wide().prop_map(|id| Action::RevokeToken { id: TokenId(id) }),
+        // No newer than the build reads.
+        (1u8..=2).prop_map(|format| Action::RaiseFormat { format }),
     ]
     .boxed()
 }

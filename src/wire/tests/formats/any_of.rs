@@ -436,9 +436,10 @@ pub(crate) fn log_entry() -> impl Strategy<Value = LogEntry> {
 
 pub(crate) fn header() -> impl Strategy<Value = dkron_wire::snapshot::Header> {
     let ids = (option::of(log_id()), option::of(log_id()));
-    (stamp(), ids, membership(), time(), wide(), small()).prop_map(
-        |(stamp, (applied, membership_at), membership, time, digest, digest_format)| {
+    (1u8..=2, stamp(), ids, membership(), time(), wide(), small()).prop_map(
+        |(format, stamp, (applied, membership_at), membership, time, digest, digest_format)| {
             dkron_wire::snapshot::Header {
+                format,
                 stamp,
                 applied,
                 membership,

@@ -95,11 +95,11 @@ fn occurrence_record() -> BoxedStrategy<Occurrence> {
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let filing =
         (name(), small(), any::<bool>()).prop_map(|(by, epoch, pending)| Filing { by, epoch, pending });
-    let cluster = (founding(), any::<bool>(), option::of(time()), time(), (filing, any::<bool>()));
+    let cluster = (founding(), any::<bool>(), option::of(time()), time(), (filing, any::<bool>(), 1u8..=3));
     let node = (registration(), select(&Liveness::ALL[..]), time(), select(&Work::ALL[..]));
     prop_oneof![
-        cluster.prop_map(|(founding, paused, held_since, floor, (filing, closed))| {
-            Record::Cluster(Cluster { founding, paused, held_since, floor, filing, closed })
+        cluster.prop_map(|(founding, paused, held_since, floor, (filing, closed, format))| {
+            Record::Cluster(Cluster { founding, paused, held_since, floor, filing, closed, format })
         }),
         (small(), job_record()).prop_map(|(slot, job)| Record::Job(JobSlot(slot), job)),
         (small(), small()).prop_map(|(slot, generation)| Record::Free(JobSlot(slot), generation)),

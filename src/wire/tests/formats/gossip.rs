@@ -1,6 +1,7 @@
 //! What servers say over gossip: round trips, fixed bytes, and the bounds of what is taken from strangers.
 
 use crate::{any_of, golden, values};
+use dkron_core::format::Formats;
 use dkron_core::ids::{ClusterId, NodeId};
 use dkron_core::roster::Announcement;
 use dkron_wire::WireError;
@@ -10,6 +11,7 @@ use dkron_wire::gossip::{
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 fn announcement() -> Announcement {
     Announcement {
@@ -21,7 +23,8 @@ fn announcement() -> Announcement {
         region: "global".into(),
         datacenter: "dc1".into(),
         version: "0.1.0".into(),
-        formats: (1, 2),
+        formats: Formats { first: 1, last: 2 },
+        format: 2,
         gossip: "10.0.0.1:8946".into(),
         calls: "10.0.0.1:6868".into(),
         api: "10.0.0.1:8080".into(),
@@ -35,7 +38,8 @@ fn envelope() -> Envelope {
 }
 
 fn any_announcement() -> BoxedStrategy<Announcement> {
-    let numbers = (any_of::wide(), any_of::number(), any_of::small(), any::<(u8, u8)>());
+    let numbers =
+        (any_of::wide(), any_of::number(), any_of::small(), any::<(u8, u8)>(), select(&[0u8, 2, 3][..]));
     let texts = (any_of::name(), any_of::name(), any_of::name(), any_of::name());
     let addresses = (any_of::name(), any_of::name(), any_of::name());
     (numbers, texts, addresses, option::of(any_of::stamp()), any_of::words())
@@ -43,7 +47,8 @@ fn any_announcement() -> BoxedStrategy<Announcement> {
             id: NodeId(numbers.0),
             process: numbers.1,
             expect: numbers.2,
-            formats: numbers.3,
+            formats: Formats { first: numbers.3.0, last: numbers.3.1 },
+            format: numbers.4,
             name: texts.0,
             region: texts.1,
             datacenter: texts.2,

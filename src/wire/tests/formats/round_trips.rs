@@ -1,12 +1,17 @@
 //! Every value survives its bytes, and equal values have equal bytes.
 
 use crate::{any_between, any_of, any_state, values};
+use dkron_core::command::{Action, Batch, Command};
 use dkron_core::delivery::FromAgent;
+use dkron_core::format::Formats;
 use dkron_core::ids::NodeId;
 use dkron_core::ids::Stamp;
 use dkron_core::state::record::{Record, Turn};
 use dkron_core::time::Span;
-use dkron_wire::entry::{ENTRY_OVERHEAD_BYTES, decode_batch, decode_own_batch, encode_batch, entry_bytes};
+use dkron_wire::entry::{
+    ENTRY_OVERHEAD_BYTES, check_format, decode_batch, decode_own_batch, encode_batch, encode_batch_in,
+    entry_bytes,
+};
 use dkron_wire::operator::{Done, Task};
 use dkron_wire::snapshot::{Reader, Writer};
 use dkron_wire::{WireError, definition, delivery, history, operator, raft, reply, state, submit};
@@ -130,9 +135,9 @@ fn an_entry_of_another_cluster_or_incarnation_is_refused_by_name() {
 #[test]
 fn an_entry_of_a_newer_format_is_refused_by_name_whatever_follows() {
     let mut bytes = encode_batch(values::stamp(), &values::batch());
-    assert_eq!(bytes[..2], [8, 1]);
+    assert_eq!(bytes[..2], [8, 2]);
     bytes[1] = 7;
-    let refused = WireError::UnknownFormat { what: "entry", found: 7, known: 1 };
+    let refused = WireError::UnknownFormat { what: "entry", found: 7, known: Formats::OWN };
     assert_eq!(decode_batch(&bytes), Err(refused.clone()));
     // A field of this format with another type in the newer one.
     bytes.extend([0x22, 1, 0]);
@@ -162,7 +167,7 @@ fn a_hello_of_a_newer_protocol_is_refused_by_name() {
     bytes[3] = 7;
     let message = delivery::service::FromAgent::decode(&bytes[..]).expect("a message");
     let refused =
-        WireError::UnknownFormat { what: "agent protocol", found: 7, known: delivery::AGENT_PROTOCOL };
+        WireError::UnknownFormat { what: "agent protocol", found: 7, known: delivery::AGENT_PROTOCOLS };
     assert_eq!(delivery::from_agent(message), Err(refused));
 }
 
@@ -197,4 +202,37 @@ fn what_an_operator_asks_of_the_leader_and_hears_survives_its_message() {
             assert_eq!(there.servers[0].heard, shown.servers[0].heard.map(|at| at + Span::from_seconds(7)));
         }
     }
+}
+
+#[test]
+fn an_entry_says_the_oldest_format_that_has_words_for_it_and_a_build_without_them_refuses_it() {
+    let batch = |action| Batch { time: values::NOW, commands: vec![Command { request: None, action }] };
+    let (plain, token) = (batch(Action::Pause(true)), batch(values::first_token()));
+    let older = Formats { first: 1, last: 1 };
+    let newer = Formats { first: 2, last: 2 };
+    let refused = |found, known| Err(WireError::UnknownFormat { what: "entry", found, known });
+    let bytes = encode_batch(values::stamp(), &plain);
+    assert_eq!(check_format(&bytes, older), Ok(()));
+    assert_eq!(check_format(&bytes, newer), Ok(()), "it stands in the log from before");
+    let bytes = encode_batch(values::stamp(), &token);
+    assert_eq!((check_format(&bytes, older), check_format(&bytes, newer)), (refused(2, older), Ok(())));
+    let bytes = encode_batch_in(2, values::stamp(), &plain);
+    assert_eq!(check_format(&bytes, older), refused(2, older), "the format in force counts");
+    assert_eq!(decode_batch(&bytes), Ok((values::stamp(), plain)));
+}
+
+#[test]
+fn an_agents_protocols_are_told_and_those_of_builds_too_far_apart_are_refused_by_both_ranges() {
+    let said = FromAgent::Hello { stamp: None, process: 7, registration: values::registration() };
+    let range = |first, last| Formats { first, last };
+    let mut hello = delivery::from_agent_to_wire(&said);
+    assert_eq!(delivery::check_protocols(&hello, Formats::OWN), Ok(()));
+    delivery::say_protocols(&mut hello, range(1, 1));
+    assert_eq!(delivery::check_protocols(&hello, Formats::OWN), Ok(()), "an older agent");
+    let refused = delivery::check_protocols(&hello, range(2, 3)).expect_err("too far apart");
+    let words =
+        "the agent speaks protocols 1 to 1, this server 2 to 3: upgrade one release at a time, agents first";
+    assert_eq!(refused.to_string(), words);
+    delivery::say_protocols(&mut hello, range(2, 2));
+    assert!(delivery::check_protocols(&hello, range(1, 1)).is_err(), "a newer agent");
 }

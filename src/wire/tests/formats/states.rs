@@ -5,7 +5,7 @@ use dkron_core::apply::Ledger;
 use dkron_core::command::{Action, Batch, Command, Errand, Founding, PutJob, Version};
 use dkron_core::ids::{JobUid, NodeId, RequestId};
 use dkron_core::job::Job;
-use dkron_core::state::{DIGEST_VERSION, State};
+use dkron_core::state::State;
 use dkron_core::time::Span;
 use dkron_core::voters::Wish;
 use dkron_wire::snapshot::{Header, Reader, Writer};
@@ -64,7 +64,8 @@ fn a_state_survives_its_snapshot() {
     let header = Header {
         time: before.time(),
         digest: before.digest(),
-        digest_format: DIGEST_VERSION,
+        format: before.format(),
+        digest_format: before.digest_version(),
         ..values::snapshot_header()
     };
     let mut writer = Writer::new(Vec::new(), &header).expect("written");

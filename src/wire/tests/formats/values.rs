@@ -197,6 +197,7 @@ pub(crate) fn batch() -> Batch {
         Action::SetDefaultZone { zone: "Asia/Kolkata".into() },
         first_token(),
         Action::RevokeToken { id: TokenId(0x71) },
+        Action::RaiseFormat { format: 2 },
         Action::ZonesFiled { epoch: 3 },
         Action::Backfill(Backfill {
             name: "nightly-report".into(),
@@ -255,6 +256,7 @@ pub(crate) fn history_rows() -> Vec<HistoryRow> {
 
 pub(crate) fn snapshot_header() -> dkron_wire::snapshot::Header {
     dkron_wire::snapshot::Header {
+        format: 2,
         stamp: stamp(),
         applied: Some(log_id()),
         membership: membership(),
@@ -379,6 +381,7 @@ pub(crate) fn records() -> Vec<(&'static str, state::Record)> {
         floor: NOW,
         filing: state::Filing { by: "2026a".into(), epoch: 2, pending: true },
         closed: true,
+        format: 2,
     };
     let origin = Origin::Backfill(RequestId(0x22));
     let requested = state::Requested { job: JobSlot(7), origin, nominal: NOW };
@@ -424,8 +427,11 @@ pub(crate) fn operator() -> (Task, Done) {
         heard: Some(NOW - Span::from_millis(40)),
         well_since: Some(NOW - Span::from_seconds(900)),
         clock_ahead: Some(Span::from_millis(-3)),
+        version: "0.1.0".into(),
+        formats: Some(dkron_core::format::Formats { first: 1, last: 2 }),
         complaints: Complaint::ALL.into(),
     };
-    let health = Health { healthy: false, quorum_size: 2, failure_tolerance: 1, servers: vec![server] };
+    let health =
+        Health { healthy: false, quorum_size: 2, failure_tolerance: 1, format: 2, servers: vec![server] };
     (Task::ChangePeer("node1".into(), Wish::Remove), Done::Health(health))
 }

@@ -4,6 +4,7 @@ use super::Checks;
 use crate::indexes;
 use crate::jobs::newest_zone_data;
 use crate::world::World;
+use dkron_core::format::Formats;
 use dkron_core::ids::ExecutionId;
 use dkron_core::time::Span;
 
@@ -39,6 +40,7 @@ impl World {
             owed.map(|agent| format!("agent {agent} owes outcomes")),
             behind.map(|server| format!("server {server} is busy or behind")),
             (!self.log.is_quiet()).then(|| "proposals are in line".to_owned()),
+            (state.format() < Formats::OWN.last).then(|| "the log format is not raised".to_owned()),
             (!self.clients_rest()).then(|| "clients wait".to_owned()),
         ];
         parts.into_iter().flatten().next()
