@@ -132,7 +132,7 @@ pub(super) fn undecided(job: &JobRecord, at: Time, now: Time) -> Reason {
     let text = format!(
         "no leader has decided upon it yet; late ticks follow the job's catch-up policy: {}, within {}",
         policy.catchup,
-        policy.catchup_duration::print_duration(window)
+        duration::print_duration(policy.catchup_window)
     );
     Reason { since: Some(at), ..Reason::new("late", text) }
 }
