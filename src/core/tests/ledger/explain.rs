@@ -79,7 +79,7 @@ fn what_stops_a_job_is_told_before_what_merely_delays_it() {
     world.apply(at(17), Action::Cordon { node: NodeSlot(0), work: Work::Cordoned });
     let placeless = told(&world, 18, None, &[]);
     assert!(codes(&placeless).contains(&"no_node"), "{placeless:?}");
-    world.put(20, &Job { disabled: true, ..tick });
+    world.put(19, &Job { disabled: true, ..tick });
     let off = told(&world, 21, None, &[]);
     assert_eq!((off.answer, codes(&off)[0], off.next), (Answer::NotPlanned, "disabled", None));
 }
