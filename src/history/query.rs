@@ -318,8 +318,10 @@ impl Store {
         let mut search =
             Search { filter, limit, left: scan, listing: Listing { rows: Vec::new(), next: None } };
         if let Some(job) = filter.job {
-            self.walk(Kind::Run, job, from.map(|cursor| cursor.0), |segment, entry| {
-                search.look(self, segment, entry, true)
+            // The cursor may stand at a row of another job, or at none: the chain is walked from its head.
+            let below = from.map_or(Position::MAX, |cursor| cursor.0);
+            self.walk(Kind::Run, job, None, |segment, entry| {
+                entry.link.position > below || search.look(self, segment, entry, true)
             });
             return search.listing;
         }

@@ -158,6 +158,7 @@ impl Member {
             node: config.node_name.as_str().into(),
             tags: Arc::new(config.node_tags()),
             ui: config.ui,
+            sealed: !self.shared.gossip.key_ids().is_empty(),
         };
         Doors { calls: calls.into_axum_router(), api: rest::router(door) }
     }

@@ -196,7 +196,7 @@ fn bad_pages_and_filters_are_refused_by_name() {
         ("/v1/jobs?limit=", "limit"),
         ("/v1/jobs?limit=1&_start=1", "limit"),
         ("/v1/jobs?cursor=", "cursor"),
-        ("/v1/jobs?cursor=%00%ff", "query"),
+        ("/v1/jobs?cursor=%00%ff", "cursor"),
         ("/v1/jobs?cursor=AAAA", "cursor"),
         ("/v1/executions?limit=1e9", "limit"),
         ("/v1/executions?status=Running", "status"),

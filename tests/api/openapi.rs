@@ -38,7 +38,7 @@ fn real_answers_are_as_described_whatever_is_asked() {
     let output = Command::new(environment.join("bin/schemathesis"))
         .args(["run", &format!("http://{}/v1/openapi.json", node.api())])
         .args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", "7", "--phases", "examples,fuzzing"])
-        .args(["--generation-deterministic", "--generation-database", "none", "--no-color"])
+        .args(["--generation-deterministic", "--no-color"])
         .args(["--request-timeout", "20", "--warnings", "off"])
         // These end the node, close the API to whoever asks next, or go on for as long as they are read.
         .args(["--exclude-path-regex", "^/v1/(leave|tokens|cluster)|/output$"])

@@ -1,5 +1,4 @@
-//! Clients of Dkron that others published, unchanged, against the real binary. Each has an environment of its own: two
-//! of them call their module the same.
+//! Clients of Dkron that others published, unchanged, against the real binary.
 
 use crate::node::harness::Node;
 use crate::rig::python;
@@ -24,11 +23,4 @@ fn hold_session(environment: &Path, script: &str, node: &Node) {
 fn pydkron_runs_unchanged() {
     let Some(environment) = python::environment("pydkron", &["pydkron==0.2.4"]) else { return };
     hold_session(&environment, "pydkron_session.py", &Node::start());
-}
-
-#[test]
-fn django_dkron_runs_unchanged() {
-    let packages = ["django-dkron==1.2.3", "Django==5.2.8"];
-    let Some(environment) = python::environment("django-dkron", &packages) else { return };
-    hold_session(&environment, "django_dkron_session.py", &Node::start());
 }

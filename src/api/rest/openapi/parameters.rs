@@ -2,47 +2,67 @@
 
 use serde_json::{Map, Value, json};
 
-/// All parameters: the name by which operations take them, where they stand, their own name, what they are, what they
-/// mean.
-pub(super) fn all() -> Value {
-    let text = || json!({"type": "string"});
-    let instant = || json!({"type": "string", "format": "date-time"});
-    let word = |words: &[&str]| json!({"type": "string", "enum": words});
-    let number = |least: u64, most: u64| json!({"type": "integer", "minimum": least, "maximum": most});
-    let flag = || json!({"type": "string", "enum": ["", "true", "false"]});
-    let statuses = [
-        "waiting",
-        "starting",
-        "running",
-        "retrying",
-        "success",
-        "succeeded",
-        "failed",
-        "timed_out",
-        "out_of_memory",
-        "cancelled",
-        "not_started",
-        "lost",
-    ];
-    let sorts = [
-        "id",
-        "name",
-        "displayname",
-        "schedule",
-        "success_count",
-        "error_count",
-        "last_success",
-        "last_error",
-        "next",
-    ];
-    let query: Vec<(&str, &str, Value, &str)> = vec![
+/// How an execution may stand or have ended.
+const STATUSES: &[&str] = &[
+    "waiting",
+    "starting",
+    "running",
+    "retrying",
+    "success",
+    "succeeded",
+    "failed",
+    "timed_out",
+    "out_of_memory",
+    "cancelled",
+    "not_started",
+    "lost",
+];
+/// What jobs may be sorted by.
+const SORTS: &[&str] = &[
+    "id",
+    "name",
+    "displayname",
+    "schedule",
+    "success_count",
+    "error_count",
+    "last_success",
+    "last_error",
+    "next",
+];
+
+/// The name by which operations take one, its own name, what it is, what it means.
+type Row = (&'static str, &'static str, Value, &'static str);
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn instant() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn word(words: &[&str]) -> Value {
+    json!({"type": "string", "enum": words})
+}
+
+fn number(least: u64, most: u64) -> Value {
+    json!({"type": "integer", "minimum": least, "maximum": most})
+}
+
+fn flag() -> Value {
+    word(&["", "true", "false"])
+}
+
+/// What lists take.
+fn of_lists() -> Vec<Row> {
+    vec![
         ("pretty", "pretty", text(), "Indent the answer by four, whatever the value"),
         ("q", "q", text(), "Part of the name or display name"),
         ("job", "job", text(), "The job's exact name"),
         ("job_prefix", "job_prefix", text(), "The beginning of the job's name"),
         ("job_status", "status", text(), "success, failed, partially_failed or untriggered"),
         ("disabled", "disabled", word(&["true", "false"]), "Only disabled or only enabled jobs"),
-        ("job_sort", "_sort", word(&sorts), "What to sort by"),
+        ("job_sort", "_sort", word(SORTS), "What to sort by"),
         ("execution_sort", "_sort", word(&["id", "started_at", "finished_at", "attempt"]), "What to sort by"),
         ("order", "_order", text(), "DESC, or anything else for ascending"),
         ("start", "_start", number(0, u64::from(u32::MAX)), "The first place, from 0"),
@@ -58,9 +78,15 @@ pub(super) fn all() -> Value {
         (
             "execution_status",
             "status",
-            json!({"type": "array", "items": {"type": "string", "enum": statuses}}),
+            json!({"type": "array", "items": {"type": "string", "enum": STATUSES}}),
             "How they stand or ended",
         ),
+    ]
+}
+
+/// What others take.
+fn of_others() -> Vec<Row> {
+    vec![
         ("node", "node", text(), "The node's name"),
         ("from", "from", instant(), "From this instant on"),
         ("to", "to", instant(), "Before this instant"),
@@ -77,8 +103,11 @@ pub(super) fn all() -> Value {
         ("consistent", "consistent", flag(), "A state that a quorum confirms"),
         ("stale", "stale", flag(), "This server's state, however old"),
         ("min_index", "min_index", number(0, u64::from(u32::MAX)), "A state at least as of this entry"),
-    ];
-    let headers: Vec<(&str, &str, Value, &str)> = vec![
+    ]
+}
+
+fn headers() -> Vec<Row> {
+    vec![
         (
             "If-Match",
             "If-Match",
@@ -88,9 +117,13 @@ pub(super) fn all() -> Value {
         ("If-None-Match", "If-None-Match", word(&["*"]), "The job must not be there yet"),
         ("Idempotency-Key", "Idempotency-Key", text(), "The same key within ten minutes acts once"),
         ("recovery", "X-Dkron-Recovery", text(), "The word in a file of the server's data directory"),
-    ];
+    ]
+}
+
+/// All parameters by the names by which operations take them.
+pub(super) fn all() -> Value {
     let mut found: Map<String, Value> = Map::new();
-    for (place, list) in [("query", query), ("header", headers)] {
+    for (place, list) in [("query", of_lists()), ("query", of_others()), ("header", headers())] {
         for (key, name, schema, description) in list {
             let described = json!({"name": name, "in": place, "schema": schema, "description": description});
             found.insert(key.to_owned(), described);

@@ -27,7 +27,7 @@ pub(super) async fn status(State(door): State<Door>, query: Query) -> Answer {
         members: members.len() as u64,
         failed,
         left,
-        encrypted: false,
+        encrypted: door.sealed,
         tags: &door.tags,
     };
     Ok(json(StatusCode::OK, encode_status(&view, query.pretty())))

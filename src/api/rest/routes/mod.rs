@@ -46,6 +46,8 @@ pub struct Door {
     pub tags: Arc<Words>,
     /// Whether browsers are sent to the web pages.
     pub ui: bool,
+    /// Whether gossip is encrypted.
+    pub sealed: bool,
 }
 
 type Answer = Result<Response, Problem>;

@@ -31,7 +31,7 @@ impl Places {
             self.blocks.insert(bound, count + 1);
             return;
         }
-        let half = (count + 1) / 2;
+        let half = count.div_ceil(2);
         let start: Bound<&str> = Bound::Included(&bound);
         let middle = names.range::<_, str>((start, Bound::Unbounded)).nth(half as usize);
         if let Some((middle, _)) = middle {
