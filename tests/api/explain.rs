@@ -27,7 +27,11 @@ fn explain_at(node: &Node, job: &str, at: &str) -> Value {
 fn the_present_is_told_with_what_stands_in_the_way_and_what_comes_next() {
     let node = Node::start();
     node.store(&with(shell("daily", "true"), json!({"schedule": "@daily"})));
-    let plain = explain(&node, "daily");
+    // Until the node has registered for work, that is a reason too.
+    let plain = eventually("a node for the job", || {
+        let plain = explain(&node, "daily");
+        (!codes(&plain).contains(&"no_node")).then_some(plain)
+    });
     assert_eq!((text(&plain, "answer"), codes(&plain)), ("planned", vec!["next"]), "{plain}");
     assert_eq!(plain["next"]["scheduled_at"], node.json("/v1/jobs/daily")["next"]);
     assert_eq!(plain["history_complete"], true);

@@ -3,6 +3,7 @@
 use super::{shell, with};
 use crate::node::harness::Node;
 use crate::rig::patience::eventually;
+use dkron_core::time::{Span, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,7 +53,7 @@ fn executions_of_all_jobs_are_filtered_by_name_status_node_and_time() {
         node.ended(name, 1);
     }
     let middle = text(&node.list("/v1/executions?job=team-bad")[0], "finished_at").to_owned();
-    let after_middle = format!("{}1Z", middle.trim_end_matches('Z'));
+    let after_middle = middle.parse::<Time>().expect("an instant") + Span::from_nanos(1);
     let asked = [
         (String::new(), vec!["slow", "other", "team-bad", "team-good"]),
         ("job=team-good".into(), vec!["team-good"]),

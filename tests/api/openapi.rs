@@ -8,8 +8,9 @@ use std::process::Command;
 
 /// Questions for each operation: some hundreds in all.
 const EXAMPLES: &str = "12";
-/// What must be true of every answer.
-const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+/// What must be true of every answer. That it is none of a broken server is in the second: a 503 is described, as for an
+/// index that is never reached, a 500 is not.
+const CHECKS: &str = "status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance";
 
 #[test]
