@@ -38,9 +38,11 @@ impl App {
     pub async fn explain(&self, job: &str, at: Option<Time>) -> Result<Explained, Error> {
         let view = self.view().await?;
         let (slot, record) = view.state.job_named(job).ok_or_else(|| unknown(job))?;
-        self.history_up_to(view.state.applied()).await;
         let evidence = match at {
-            Some(at) => self.evidence(record.uid, at).await?,
+            Some(at) => {
+                self.history_up_to(view.state.applied()).await;
+                self.evidence(record.uid, at).await?
+            }
             None => Evidence::default(),
         };
         let now = self.now();

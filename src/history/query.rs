@@ -171,6 +171,13 @@ impl Store {
         }
     }
 
+    /// Whether a row of the chain stands at this position.
+    fn is_in_chain(&self, kind: Kind, job: JobUid, at: Position) -> bool {
+        let view = self.catalogue.view();
+        let found = locate(&view, at).map(|place| view[place].find(at));
+        matches!(found, Some(Ok(Some(entry))) if entry.kind == kind && entry.job == job)
+    }
+
     /// The chain's row at a position, or, where damage took it, the next older one.
     fn step<'a>(
         &self,
@@ -318,9 +325,10 @@ impl Store {
         let mut search =
             Search { filter, limit, left: scan, listing: Listing { rows: Vec::new(), next: None } };
         if let Some(job) = filter.job {
-            // The cursor may stand at a row of another job, or at none: the chain is walked from its head.
+            // From the cursor's row if it is one of the chain, as a search of this job gave it; else from the head.
             let below = from.map_or(Position::MAX, |cursor| cursor.0);
-            self.walk(Kind::Run, job, None, |segment, entry| {
+            let start = Some(below).filter(|at| self.is_in_chain(Kind::Run, job, *at));
+            self.walk(Kind::Run, job, start, |segment, entry| {
                 entry.link.position > below || search.look(self, segment, entry, true)
             });
             return search.listing;

@@ -5,7 +5,7 @@
 //! whatever is decided or ends between two pages: the first page's entry is kept in the place where the next one goes
 //! on, and what ends meanwhile is shown where it would have been as open.
 
-use super::{App, Error, Kind, Run, Runs, Status, blocking, ended};
+use super::{App, Error, Kind, Run, Runs, Status, blocking};
 use crate::app::access::Caller;
 use crate::app::jobs::unknown;
 use crate::history::{Cursor, Filter, Page, Whose};
@@ -155,7 +155,7 @@ impl App {
             .collect();
         if before.is_some() && sought.wants_ended() {
             let rows = self.ended_since(&filter, since)?.into_iter();
-            runs.extend(rows.filter(|row| earlier(row.execution)).map(ended));
+            runs.extend(rows.filter(|row| earlier(row.execution)).map(Run::from));
         }
         runs.sort_by_key(|run| std::cmp::Reverse(run.name));
         if runs.len() > sought.limit {
@@ -173,7 +173,7 @@ impl App {
     fn search_ended(&self, sought: &Sought, filter: &Filter, from: Cursor, mut runs: Vec<Run>) -> Found {
         let room = sought.limit - runs.len();
         let listing = self.history.search(filter, Some(from), room, SCANNED_MAX);
-        runs.extend(listing.rows.into_iter().map(ended));
+        runs.extend(listing.rows.into_iter().map(Run::from));
         let reaches = |lost: &u64| listing.next.is_none_or(|next| next.index() <= *lost);
         let lost_up_to = self.lost().filter(reaches);
         Found { runs, next: listing.next.map(|next| Place::Ended(next.0)), lost_up_to }

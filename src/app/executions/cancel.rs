@@ -1,6 +1,6 @@
 //! An execution ended because somebody asks for it: one that runs, waits, or would be tried again.
 
-use super::{App, Error, Kind, Run, Status, Wanted, blocking, ended};
+use super::{App, Error, Kind, Run, Status, Wanted, blocking};
 use crate::app::jobs::unknown;
 use dkron_core::command::{Action, Refusal};
 use dkron_core::execution::{Finished, Verdict};
@@ -89,7 +89,7 @@ fn find_retry(state: &State, slot: JobSlot, row: &Finished) -> Option<Open> {
 /// One that is over: cancelled by an earlier wish, or ended otherwise.
 fn over(state: &State, slot: JobSlot, row: Finished) -> Result<Cancelled, Error> {
     if row.outcome.verdict == Verdict::Cancelled {
-        return Ok(Cancelled::Done(ended(row)));
+        return Ok(Cancelled::Done(Run::from(row)));
     }
     let name = row.execution;
     let later: Option<ExecutionId> = open::of_job(state, slot)

@@ -186,7 +186,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 impl App {
     /// Finished executions with as much of their outputs as is kept anywhere.
     async fn ended(&self, rows: Vec<Finished>) -> Result<Vec<Run>, Error> {
-        self.whole(rows.into_iter().map(ended).collect()).await
+        self.whole(rows.into_iter().map(Run::from).collect()).await
     }
 
     /// The same executions, those that ended with as much of their outputs as is kept anywhere.
@@ -201,7 +201,10 @@ impl App {
                 false => tokio::time::timeout_at(limit, self.copies.output(run.id)).await.ok(),
             };
             let kept = found.transpose()?.flatten();
-            Ok(kept.map_or(run.clone(), |kept| run.with_output(kept)))
+            Ok(match kept {
+                Some(kept) => run.with_output(kept),
+                None => run,
+            })
         });
         runs.buffered(OUTPUTS_AT_ONCE).try_collect().await
     }
@@ -217,11 +220,7 @@ impl Run {
     }
 }
 
-/// A finished execution with the tail of its output.
-fn ended(row: Finished) -> Run {
-    Run::from(row)
-}
-
+/// With the tail of its output.
 impl From<Finished> for Run {
     fn from(row: Finished) -> Run {
         let outcome = row.outcome;

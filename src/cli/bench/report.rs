@@ -159,6 +159,13 @@ fn grouped(value: f64) -> String {
     format!("{sign}{}", groups.collect::<Vec<_>>().join(","))
 }
 
+/// Values in order, as [`percentile`] takes them.
+pub(super) fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
 /// The value below which this part of a sorted list lies.
 pub(super) fn percentile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);

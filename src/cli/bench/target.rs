@@ -60,6 +60,15 @@ impl Own {
         self.servers.iter_mut().flat_map(Node::pids).collect()
     }
 
+    /// What the servers use in this time, in which nothing is asked of them, and the part of one core that each needs.
+    pub(super) async fn rest(&mut self, time: Duration) -> (Usage, f64) {
+        let (before, start) = (Usage::of(&self.pids()), clock::monotonic());
+        tokio::time::sleep(time).await;
+        let used = Usage::of(&self.pids()).since(&before);
+        let cores = used.total().as_secs_f64() / start.elapsed().as_secs_f64();
+        (used, cores / self.servers.len() as f64)
+    }
+
     /// The resident memory of the largest daemon, in bytes.
     pub(super) fn memory(&mut self) -> u64 {
         let daemons = self.servers.iter_mut().filter_map(|server| server.pids().first().copied());

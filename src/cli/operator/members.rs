@@ -3,8 +3,9 @@
 use super::table;
 use super::{Door, Failure};
 use dkron_core::format::Formats;
+use dkron_wire::formats::range;
 use dkron_wire::operator::service::Member;
-use dkron_wire::operator::{formats_from_wire, id_from_wire, liveness_from_wire};
+use dkron_wire::operator::{id_from_wire, liveness_from_wire};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ fn role(member: &Member) -> &'static str {
 }
 
 fn formats(member: &Member) -> Option<Formats> {
-    formats_from_wire(member.formats_first, member.formats_last).ok().flatten()
+    range(member.formats_first, member.formats_last).ok().flatten()
 }
 
 /// The tags, but for those that have columns of their own or are the same everywhere.

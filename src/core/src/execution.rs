@@ -126,11 +126,10 @@ impl SkipReason {
     pub fn from_number(number: u8) -> Option<SkipReason> {
         SkipReason::ALL.get(usize::from(number)).copied()
     }
-}
 
-impl fmt::Display for SkipReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
             SkipReason::Missed => "missed",
             SkipReason::Overlap => "overlap",
             SkipReason::QueueFull => "queue_full",
@@ -140,7 +139,13 @@ impl fmt::Display for SkipReason {
             SkipReason::Unplaced => "unplaced",
             SkipReason::Rezoned => "rezoned",
             SkipReason::Cancelled => "cancelled",
-        })
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The formats, both ends included, of which one must be in force for a server to be a member.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Formats {
     /// The oldest one.
     pub first: u8,

@@ -4,7 +4,6 @@ use crate::ids::{ExecutionId, ExecutionRef, JobSlot, NodeSlot, OccurrenceRef, Or
 use crate::state::State;
 use crate::state::record::{Occurrence, Progress, Turn};
 use crate::time::Time;
-use std::fmt;
 
 /// How an execution stands that is not over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,17 +21,6 @@ pub enum Standing {
     Running(Time),
     /// The attempt before failed; this one is due at this instant.
     Retrying(Time),
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Standing::Queued | Standing::Unplaced { .. } => "waiting",
-            Standing::Starting => "starting",
-            Standing::Running(_) => "running",
-            Standing::Retrying(_) => "retrying",
-        })
-    }
 }
 
 /// An execution that is not over.

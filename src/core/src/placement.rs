@@ -86,7 +86,6 @@ fn rank(state: &State, slot: NodeSlot, added: &BTreeMap<NodeSlot, u32>) -> u64 {
 
 /// Whether a node may be given this work: alive, open, with every wanted tag.
 pub fn is_eligible(node: &NodeRecord, selector: &Selector) -> bool {
-    let tags = &node.registration.tags;
     let takes_work = node.liveness == Liveness::Alive && node.work == Work::Open;
-    takes_work && selector.tags.iter().all(|(tag, value)| tags.get(tag) == Some(value))
+    takes_work && selector.matches(&node.registration.tags)
 }

@@ -134,6 +134,11 @@ impl Selector {
         }
         selector
     }
+
+    /// Whether a node with these tags is one of those that match.
+    pub fn matches(&self, tags: &crate::job::Words) -> bool {
+        self.tags.iter().all(|(tag, value)| tags.get(tag) == Some(value))
+    }
 }
 
 /// An expression as people ask about it, outside of any job.

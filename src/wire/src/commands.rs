@@ -6,6 +6,7 @@ use crate::decisions::{
 };
 use crate::definition;
 use crate::error::WireError;
+use crate::formats;
 use crate::generated::log::v1 as proto;
 use crate::generated::log::v1::command::Action as Wire;
 use crate::registration;
@@ -144,10 +145,7 @@ fn action_from_proto(action: Wire, time: Time) -> Result<Action, WireError> {
             first: made.first,
         },
         Wire::RevokeToken(id) => Action::RevokeToken { id: TokenId(wide::read(&id, "revoke_token")?) },
-        Wire::RaiseFormat(format) => {
-            let format = u8::try_from(format).map_err(|_| WireError::Range { field: "raise_format" })?;
-            Action::RaiseFormat { format }
-        }
+        Wire::RaiseFormat(format) => Action::RaiseFormat { format: formats::read(format, "raise_format")? },
     })
 }
 

@@ -4,6 +4,7 @@
 //! the core's types only.
 
 use crate::error::WireError;
+use crate::formats;
 use crate::generated::agent::v1 as proto;
 use crate::generated::agent::v1::from_agent::Message as Up;
 use crate::generated::agent::v1::to_agent::Message as Down;
@@ -176,15 +177,14 @@ fn check_protocol(what: &'static str, found: u32) -> Result<u8, WireError> {
 pub fn say_protocols(message: &mut service::FromAgent, protocols: Formats) {
     if let Some(Up::Hello(hello)) = &mut message.message {
         hello.protocol = protocols.first.into();
-        // An older build has no such field.
-        hello.protocol_last = if protocols.last == Formats::FIRST { 0 } else { protocols.last.into() };
+        hello.protocol_last = formats::told(protocols.last);
     }
 }
 
 /// Whether an agent that says this hello, and a server that speaks `own`, have a protocol in common.
 pub fn check_protocols(message: &service::FromAgent, own: Formats) -> Result<(), WireError> {
     let Some(Up::Hello(hello)) = &message.message else { return Ok(()) };
-    let read = |number: u32| u8::try_from(number).map_err(|_| WireError::Range { field: "hello.protocol" });
+    let read = |number: u32| formats::read(number, "hello.protocol");
     let first = read(hello.protocol)?;
     let agent = Formats { first, last: read(hello.protocol_last)?.max(first) };
     match agent.meet(own) {

@@ -2,8 +2,8 @@
 
 use crate::commands::{founding_from_proto, founding_to_proto};
 use crate::error::WireError;
+use crate::formats;
 use crate::generated::server::v1 as proto;
-use crate::operator::formats_from_wire;
 use crate::wide;
 use dkron_core::bootstrap::{Answer, Hello, Promise, Refusal, Relation};
 use dkron_core::delivery::ServerAddress;
@@ -66,16 +66,15 @@ pub fn hello_to_wire(target: NodeId, hello: &Hello) -> service::HelloRequest {
     }
 }
 
-/// Says in a question which log formats the asking server reads. A build that knows only the first one does not tell.
+/// Says in a question which log formats the asking server reads.
 pub fn say_formats(message: &mut service::HelloRequest, formats: Formats) {
-    let told = Some(formats).filter(|formats| formats.last > Formats::FIRST);
-    message.formats_first = told.map_or(0, |formats| formats.first.into());
-    message.formats_last = told.map_or(0, |formats| formats.last.into());
+    message.formats_last = formats::told(formats.last);
+    message.formats_first = if message.formats_last == 0 { 0 } else { formats.first.into() };
 }
 
 /// The log formats that the server reads which asks.
 pub fn hello_formats(message: &service::HelloRequest) -> Result<Formats, WireError> {
-    let told = formats_from_wire(message.formats_first, message.formats_last)?;
+    let told = formats::range(message.formats_first, message.formats_last)?;
     Ok(told.unwrap_or_default())
 }
 

@@ -4,6 +4,7 @@
 
 use crate::definition::{pairs, words};
 use crate::error::WireError;
+use crate::formats;
 use crate::generated::gossip::v1 as proto;
 use crate::wide;
 use bytes::Bytes;
@@ -54,8 +55,7 @@ pub fn encode_announcement(announcement: &Announcement) -> Vec<u8> {
         calls: announcement.calls.to_string(),
         api: announcement.api.to_string(),
         tags: pairs(&announcement.tags),
-        // A build that knows only the first one does not tell.
-        format: if announcement.format <= Formats::FIRST { 0 } else { announcement.format.into() },
+        format: formats::told(announcement.format),
     };
     message.encode_to_vec()
 }
@@ -74,10 +74,10 @@ pub fn decode_announcement(bytes: &[u8]) -> Result<Announcement, WireError> {
         datacenter: message.datacenter.into(),
         version: message.version.into(),
         formats: Formats {
-            first: format(message.formats_first, "announcement.formats_first")?,
-            last: format(message.formats_last, "announcement.formats_last")?,
+            first: formats::read(message.formats_first, "announcement.formats_first")?,
+            last: formats::read(message.formats_last, "announcement.formats_last")?,
         },
-        format: format(message.format, "announcement.format")?,
+        format: formats::read(message.format, "announcement.format")?,
         gossip: message.gossip.into(),
         calls: message.calls.into(),
         api: message.api.into(),
@@ -91,10 +91,6 @@ fn stamp(cluster: &[u8], incarnation: u32) -> Result<Option<Stamp>, WireError> {
     }
     let cluster = ClusterId(wide::read(cluster, "announcement.cluster")?);
     Ok(Some(Stamp { cluster, incarnation: Incarnation(incarnation) }))
-}
-
-fn format(number: u32, field: &'static str) -> Result<u8, WireError> {
-    u8::try_from(number).map_err(|_| WireError::Range { field })
 }
 
 /// The envelope's bytes.

@@ -13,6 +13,7 @@ pub mod digests;
 pub mod entry;
 mod error;
 pub mod formation;
+pub mod formats;
 pub mod frame;
 mod generated;
 pub mod glance;

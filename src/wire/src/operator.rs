@@ -2,6 +2,7 @@
 
 use crate::commands::numbered;
 use crate::error::WireError;
+use crate::formats;
 use crate::generated::operator::v1 as proto;
 use crate::generated::server::v1 as server;
 use crate::submit::{Head, head_from_proto, head_to_proto};
@@ -176,7 +177,7 @@ pub fn health_from_wire(health: proto::HealthReply, now: Time) -> Result<Health,
         quorum_size: health.quorum_size as usize,
         failure_tolerance: health.failure_tolerance as usize,
         // A build from before the first raise does not tell.
-        format: small(health.format, "health.format")?.max(Formats::FIRST),
+        format: formats::read(health.format, "health.format")?.max(Formats::FIRST),
         servers: servers.collect::<Result<_, _>>()?,
     })
 }
@@ -205,19 +206,9 @@ fn server_from_wire(server: proto::Server, now: Time) -> Result<ServerHealth, Wi
         well_since: server.well_for_nanos.map(ago),
         clock_ahead: server.clock_ahead_nanos.map(Span::from_nanos),
         version: server.version.into(),
-        formats: formats_from_wire(server.formats_first, server.formats_last)?,
+        formats: formats::range(server.formats_first, server.formats_last)?,
         complaints: server.complaints.into_iter().map(complaint).collect::<Result<_, _>>()?,
     })
-}
-
-/// A range of formats; none where none is told.
-pub fn formats_from_wire(first: u32, last: u32) -> Result<Option<Formats>, WireError> {
-    let formats = Formats { first: small(first, "formats_first")?, last: small(last, "formats_last")? };
-    Ok(Some(formats).filter(|formats| formats.last > 0))
-}
-
-fn small(number: u32, field: &'static str) -> Result<u8, WireError> {
-    u8::try_from(number).map_err(|_| WireError::Range { field })
 }
 
 /// The message for a node.

@@ -11,7 +11,7 @@ use crate::error::WireError;
 use crate::generated::state::v1 as proto;
 use crate::generated::state::v1::record::Record as Wire;
 use crate::launch::{origin_from_parts, origin_to_parts};
-use crate::{definition, registration, reply, token, wide};
+use crate::{definition, formats, registration, reply, token, wide};
 use bytes::Bytes;
 use dkron_core::command::{Counters, Errand};
 use dkron_core::execution::Verdict;
@@ -107,7 +107,7 @@ fn cluster_to_proto(cluster: &Cluster) -> proto::Cluster {
         epoch: cluster.filing.epoch,
         filing: cluster.filing.pending,
         closed: cluster.closed,
-        format: if cluster.format == Formats::FIRST { 0 } else { cluster.format.into() },
+        format: formats::told(cluster.format),
     }
 }
 
@@ -120,9 +120,7 @@ fn cluster_from_proto(cluster: proto::Cluster) -> Result<Cluster, WireError> {
         floor: Time::from_nanos(cluster.floor),
         filing: Filing { by: cluster.filed_by.into(), epoch: cluster.epoch, pending: cluster.filing },
         closed: cluster.closed,
-        format: u8::try_from(cluster.format)
-            .map_err(|_| WireError::Range { field: "cluster.format" })?
-            .max(Formats::FIRST),
+        format: formats::read(cluster.format, "cluster.format")?.max(Formats::FIRST),
     })
 }
 

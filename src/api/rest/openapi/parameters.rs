@@ -1,45 +1,12 @@
 //! What may stand behind the question mark or in a header, by the names that operations use.
 
+use super::schemas::{instant, list, text};
+use crate::api::rest::routes::{JOB_SORTS, PAGE_MAX, RUN_SORTS, TIMES_MAX};
+use crate::app::executions::Status;
 use serde_json::{Map, Value, json};
-
-/// How an execution may stand or have ended.
-const STATUSES: &[&str] = &[
-    "waiting",
-    "starting",
-    "running",
-    "retrying",
-    "success",
-    "succeeded",
-    "failed",
-    "timed_out",
-    "out_of_memory",
-    "cancelled",
-    "not_started",
-    "lost",
-];
-/// What jobs may be sorted by.
-const SORTS: &[&str] = &[
-    "id",
-    "name",
-    "displayname",
-    "schedule",
-    "success_count",
-    "error_count",
-    "last_success",
-    "last_error",
-    "next",
-];
 
 /// The name by which operations take one, its own name, what it is, what it means.
 type Row = (&'static str, &'static str, Value, &'static str);
-
-fn text() -> Value {
-    json!({"type": "string"})
-}
-
-fn instant() -> Value {
-    json!({"type": "string", "format": "date-time"})
-}
 
 fn word(words: &[&str]) -> Value {
     json!({"type": "string", "enum": words})
@@ -62,12 +29,12 @@ fn of_lists() -> Vec<Row> {
         ("job_prefix", "job_prefix", text(), "The beginning of the job's name"),
         ("job_status", "status", text(), "success, failed, partially_failed or untriggered"),
         ("disabled", "disabled", word(&["true", "false"]), "Only disabled or only enabled jobs"),
-        ("job_sort", "_sort", word(SORTS), "What to sort by"),
-        ("execution_sort", "_sort", word(&["id", "started_at", "finished_at", "attempt"]), "What to sort by"),
+        ("job_sort", "_sort", word(&JOB_SORTS.map(|(word, _)| word)), "What to sort by"),
+        ("execution_sort", "_sort", word(&RUN_SORTS), "What to sort by"),
         ("order", "_order", text(), "DESC, or anything else for ascending"),
         ("start", "_start", number(0, u64::from(u32::MAX)), "The first place, from 0"),
         ("end", "_end", number(0, u64::from(u32::MAX)), "The place after the last one"),
-        ("limit", "limit", number(1, 1_000), "Rows of a page"),
+        ("limit", "limit", number(1, PAGE_MAX as u64), "Rows of a page"),
         ("cursor", "cursor", text(), "What X-Next-Cursor gave for this very list"),
         (
             "output_size_limit",
@@ -75,13 +42,13 @@ fn of_lists() -> Vec<Row> {
             number(0, u64::from(u32::MAX)),
             "Bytes of the end of each output",
         ),
-        (
-            "execution_status",
-            "status",
-            json!({"type": "array", "items": {"type": "string", "enum": STATUSES}}),
-            "How they stand or ended",
-        ),
+        ("execution_status", "status", list(word(&statuses())), "How they stand or ended"),
     ]
+}
+
+/// Every word that stands for some executions.
+fn statuses() -> Vec<&'static str> {
+    Status::all().map(Status::word).chain(["succeeded"]).collect()
 }
 
 /// What others take.
@@ -94,7 +61,7 @@ fn of_others() -> Vec<Row> {
         ("expr", "expr", text(), "A schedule expression"),
         ("tz", "tz", text(), "An IANA zone, UTC if none is given"),
         ("dst", "dst", word(&["once", "skip", "both", "dkron"]), "What a change of the clocks does"),
-        ("count", "count", number(1, 1_000), "How many instants"),
+        ("count", "count", number(1, TIMES_MAX as u64), "How many instants"),
         ("named", "job", text(), "The job's name, for which ~ stands"),
         ("offset", "offset", number(0, u64::from(u32::MAX)), "From this byte on"),
         ("follow", "follow", flag(), "Go on while it is written"),

@@ -1,5 +1,6 @@
 //! What is sent and answered.
 
+use crate::app::executions::Status;
 use serde_json::{Map, Value, json};
 
 /// All schemas by their names.
@@ -26,7 +27,7 @@ fn both(mut one: Value, other: Value) -> Value {
     one
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({"type": "string"})
 }
 
@@ -38,7 +39,7 @@ fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
-fn instant() -> Value {
+pub(super) fn instant() -> Value {
     json!({"type": "string", "format": "date-time"})
 }
 
@@ -46,7 +47,7 @@ fn or_null(schema: Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
-fn list(schema: Value) -> Value {
+pub(super) fn list(schema: Value) -> Value {
     json!({"type": "array", "items": schema})
 }
 
@@ -120,8 +121,7 @@ fn executions() -> Value {
     });
     let names = json!({
         "id": or_null(text()), "execution_id": text(), "job_name": text(),
-        "status": {"enum": ["waiting", "starting", "running", "retrying", "success", "failed", "timed_out",
-            "out_of_memory", "cancelled", "not_started", "lost"]},
+        "status": {"enum": Status::all().map(Status::word).collect::<Vec<_>>()},
         "origin": {"enum": ["schedule", "manual", "backfill", "dependent"]},
     });
     let ours = json!({

@@ -11,13 +11,17 @@ use crate::api::rest::run_json::{encode_run, encode_runs};
 use crate::api::rest::skip_json::encode_skips;
 use crate::api::status::Problem;
 use crate::app::access::Caller;
-use crate::app::executions::{Cancelled, Run, Sought, Status, WORDS};
+use crate::app::executions::{Cancelled, Place, Run, Runs, Sought, Status, WORDS};
 use axum::Extension;
 use axum::extract::{OriginalUri, Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
 use dkron_core::execution::Verdict;
 use dkron_core::time::Time;
 use std::collections::BTreeSet;
+
+/// What Dkron's list of one job's executions may be sorted by; the first one where nothing is said.
+pub(in crate::api::rest) const SORTS: [&str; 4] = ["id", "started_at", "finished_at", "attempt"];
 
 /// One job's executions: all that are kept, sorted, as Dkron; or by pages, the newest first.
 pub(super) async fn list(
@@ -25,10 +29,10 @@ pub(super) async fn list(
     (Path(job), OriginalUri(uri)): (Path<String>, OriginalUri),
     query: Query,
 ) -> Answer {
-    let sort = query.choice("_sort", &["id", "started_at", "finished_at", "attempt"])?;
+    let sort = query.choice("_sort", &SORTS)?;
     let output_size_limit = query.number("output_size_limit")?;
     let limit = query.limit()?;
-    let mut listing = match limit {
+    let listing = match limit {
         Some(limit) => {
             if let Some(word) = ["_sort", "_order"].into_iter().find(|word| query.said(word).is_some()) {
                 return Err(Problem::bad_request(format!("{word}: not allowed beside limit and cursor")));
@@ -36,28 +40,34 @@ pub(super) async fn list(
             let place = query.place(cursor::decode_executions, uri.path())?;
             door.app.executions_page(&job, limit, place).await?
         }
-        None => door.app.executions(&job).await?,
+        None => sorted(door.app.executions(&job).await?, sort, query.said("_order")),
     };
-    let runs = &mut listing.runs;
-    if limit.is_none() {
-        runs.sort_by_key(|run| match sort {
-            "finished_at" => run.finished_at.map_or(0, Time::nanos),
-            "attempt" => i64::from(run.attempt),
-            _ => run.started_at.map_or(0, Time::nanos),
-        });
-        if query.said("_order").is_none_or(|order| order == "DESC") {
-            runs.reverse();
-        }
-    }
     let form = ListForm { zone: listing.zone, output_size_limit };
-    let body = encode_executions(runs.iter().map(view), form, query.pretty());
+    let body = encode_executions(listing.runs.iter().map(view), form, query.pretty());
     // A page does not know how many there are.
     let response = match limit {
         Some(_) => json(StatusCode::OK, body),
-        None => listed(runs.len(), body),
+        None => listed(listing.runs.len(), body),
     };
-    let next = listing.next.map(|place| cursor::encode_executions(query.question(uri.path()), place));
-    Ok(marked(paged(response, &uri, next), listing.lost_up_to))
+    Ok(marked(onward(response, (&query, &uri), listing.next), listing.lost_up_to))
+}
+
+fn sorted(mut listing: Runs, sort: &str, order: Option<&str>) -> Runs {
+    listing.runs.sort_by_key(|run| match sort {
+        "finished_at" => run.finished_at.map_or(0, Time::nanos),
+        "attempt" => i64::from(run.attempt),
+        _ => run.started_at.map_or(0, Time::nanos),
+    });
+    if order.is_none_or(|order| order == "DESC") {
+        listing.runs.reverse();
+    }
+    listing
+}
+
+/// Says where a list of executions goes on.
+fn onward(response: Response, (query, uri): (&Query, &Uri), next: Option<Place>) -> Response {
+    let next = next.map(|place| cursor::encode_executions(query.question(uri.path()), place));
+    paged(response, uri, next)
 }
 
 /// Executions of all jobs, the newest first, by pages.
@@ -80,8 +90,7 @@ pub(super) async fn across(
     let output_bytes = query.number("output_size_limit")?;
     let found = door.app.executions_across(sought).await?;
     let response = json(StatusCode::OK, encode_runs(&found.runs, output_bytes, query.pretty()));
-    let next = found.next.map(|place| cursor::encode_executions(query.question(uri.path()), place));
-    Ok(marked(paged(response, &uri, next), found.lost_up_to))
+    Ok(marked(onward(response, (&query, &uri), found.next), found.lost_up_to))
 }
 
 /// `status`, once or more often, each with one word or several between commas.

@@ -10,7 +10,7 @@ use dkron_core::rules::{Expression, Timing};
 use dkron_core::schedule::Dst;
 
 /// Most instants of one answer.
-const TIMES_MAX: usize = 1_000;
+pub(in crate::api::rest) const TIMES_MAX: usize = 1_000;
 /// Instants of an answer whose client says nothing.
 const TIMES: usize = 5;
 

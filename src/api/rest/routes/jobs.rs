@@ -21,7 +21,7 @@ use dkron_core::access::Capability;
 use dkron_core::command::{Scope, Version};
 
 /// What `_sort` may say, and what it means; the first one where it says nothing.
-const SORTS: [(&str, Sort); 9] = [
+pub(in crate::api::rest) const SORTS: [(&str, Sort); 9] = [
     ("id", Sort::Name),
     ("name", Sort::Name),
     ("displayname", Sort::DisplayName),
@@ -94,18 +94,14 @@ pub(super) async fn submit(
     if runs {
         caller.may(Capability::RunJobs, Some(&sent.job.name))?;
     }
-    let precondition = Precondition::of(&headers)?;
-    let stored = match precondition.expected(&door, &sent.job.name).await {
-        Ok(expected) => {
-            let job = sent.job.clone();
-            let (counters, request) = (Some(sent.counters), request_id(&headers));
-            door.app.put_job(Submit { job, counters, expected, request }).await
-        }
-        Err(error) => Err(error),
+    let put = |expected| {
+        let (counters, request) = (Some(sent.counters), request_id(&headers));
+        door.app.put_job(Submit { job: sent.job.clone(), counters, expected, request })
     };
-    let version = match stored.map_err(unstored) {
+    let precondition = Precondition::of(&headers)?;
+    let version = match precondition.guard((&door, &sent.job.name), unstored, put).await {
         Ok(version) => version,
-        Err(problem) => return Precondition::refused(&door, &sent.job.name, problem).await,
+        Err(answer) => return answer,
     };
     if runs {
         // As Dkron: the answer is that of the store, which is done.
@@ -132,14 +128,10 @@ pub(super) async fn delete(
     headers: HeaderMap,
     query: Query,
 ) -> Answer {
-    let precondition = Precondition::of(&headers)?;
-    let deleted = match precondition.expected(&door, &name).await {
-        Ok(expected) => door.app.delete_job(&name, expected).await,
-        Err(error) => Err(error),
-    };
-    match deleted.map_err(Problem::as_dkron) {
+    let delete = |expected| door.app.delete_job(&name, expected);
+    match Precondition::of(&headers)?.guard((&door, &name), Problem::as_dkron, delete).await {
         Ok(deleted) => Ok(answer(StatusCode::OK, &deleted, query.pretty())),
-        Err(problem) => Precondition::refused(&door, &name, problem).await,
+        Err(answer) => answer,
     }
 }
 
@@ -162,14 +154,10 @@ pub(super) async fn toggle(
     headers: HeaderMap,
     query: Query,
 ) -> Answer {
-    let precondition = Precondition::of(&headers)?;
-    let toggled = match precondition.expected(&door, &name).await {
-        Ok(expected) => door.app.toggle_job(&name, expected).await,
-        Err(error) => Err(error),
-    };
-    match toggled.map_err(Problem::from) {
+    let toggle = |expected| door.app.toggle_job(&name, expected);
+    match Precondition::of(&headers)?.guard((&door, &name), Problem::from, toggle).await {
         Ok(shown) => Ok(located(answer(StatusCode::OK, &shown, query.pretty()), uri.path())),
-        Err(problem) => Precondition::refused(&door, &name, problem).await,
+        Err(answer) => answer,
     }
 }
 

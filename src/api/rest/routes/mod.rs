@@ -16,6 +16,10 @@ mod reading;
 mod tokens;
 mod waiting;
 
+pub(super) use executions::SORTS as RUN_SORTS;
+pub(super) use explain::TIMES_MAX;
+pub(super) use jobs::SORTS as JOB_SORTS;
+pub(super) use paging::PAGE_MAX;
 pub use waiting::waiting_router;
 
 use crate::api::rest::openapi;

@@ -8,7 +8,7 @@ use axum::response::Response;
 /// Rows of a page whose client says nothing.
 pub(super) const PAGE: usize = 100;
 /// Most rows of a page.
-const PAGE_MAX: usize = 1_000;
+pub(in crate::api::rest) const PAGE_MAX: usize = 1_000;
 
 const NEXT: HeaderName = HeaderName::from_static("x-next-cursor");
 const LOST: HeaderName = HeaderName::from_static("x-dkron-history-lost");

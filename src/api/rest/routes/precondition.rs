@@ -39,11 +39,31 @@ impl Precondition {
         }
     }
 
+    /// Makes a change of a job under this condition; what `change` is given is the edit that the log is to check.
+    ///
+    /// # Errors
+    /// The answer to a refusal, as `told` says it; one for this condition names the edit that the job stands at.
+    pub(super) async fn guard<T, Change: Future<Output = Result<T, Error>>>(
+        &self,
+        (door, name): (&Door, &str),
+        told: fn(Error) -> Problem,
+        change: impl FnOnce(Option<Version>) -> Change,
+    ) -> Result<T, Answer> {
+        let changed = match self.expected(door, name).await {
+            Ok(expected) => change(expected).await,
+            Err(error) => Err(error),
+        };
+        match changed {
+            Ok(changed) => Ok(changed),
+            Err(error) => Err(refused(door, name, told(error)).await),
+        }
+    }
+
     /// The one edit that the log is to check, given what is there now.
     ///
     /// # Errors
     /// [`Kind::Changed`] if what is there now does not fit.
-    pub(super) async fn expected(&self, door: &Door, name: &str) -> Result<Option<Version>, Error> {
+    async fn expected(&self, door: &Door, name: &str) -> Result<Option<Version>, Error> {
         let versions = match self {
             Precondition::None => return Ok(None),
             Precondition::OneOf(versions) if versions.len() == 1 => return Ok(versions.first().copied()),
@@ -64,15 +84,16 @@ impl Precondition {
             false => Err(Error::new(Kind::Changed, format!("job '{name}' is not what If-Match asks for"))),
         }
     }
+}
 
-    /// A refusal names the edit that the job stands at, if there is one.
-    pub(super) async fn refused(door: &Door, name: &str, problem: Problem) -> Answer {
-        match (problem.0, door.app.job(name).await) {
-            (StatusCode::PRECONDITION_FAILED, Ok(shown)) => {
-                Ok(tagged(problem.into_response(), shown.version))
-            }
-            _ => Err(problem),
-        }
+/// A refusal for the condition names the edit that the job stands at, if there is one.
+async fn refused(door: &Door, name: &str, problem: Problem) -> Answer {
+    if problem.0 != StatusCode::PRECONDITION_FAILED {
+        return Err(problem);
+    }
+    match door.app.job(name).await {
+        Ok(shown) => Ok(tagged(problem.into_response(), shown.version)),
+        Err(_) => Err(problem),
     }
 }
 

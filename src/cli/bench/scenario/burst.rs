@@ -2,7 +2,7 @@
 
 use super::Bench;
 use crate::cli::bench::load::Load;
-use crate::cli::bench::report::{Figure, Section, percentile};
+use crate::cli::bench::report::{Figure, Section, percentile, sorted};
 use dkron_core::time::{Span, Time};
 use serde_json::json;
 
@@ -42,7 +42,6 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
 
 /// How long after the instant this part of them was so far.
 fn figure(what: &str, times: &[Time], first: Time, part: f64) -> Figure {
-    let mut millis: Vec<f64> = times.iter().map(|time| (*time - first).nanos() as f64 / 1e6).collect();
-    millis.sort_by(f64::total_cmp);
+    let millis = sorted(times.iter().map(|time| (*time - first).nanos() as f64 / 1e6));
     Figure::new(what, percentile(&millis, part), "ms")
 }

@@ -8,7 +8,7 @@ use super::Bench;
 use crate::cli::bench::api::Api;
 use crate::cli::bench::load::wait_until;
 use crate::cli::bench::node::{Node, Setup};
-use crate::cli::bench::report::{Figure, Goal, Section, percentile};
+use crate::cli::bench::report::{Figure, Goal, Section, percentile, sorted};
 use crate::cli::bench::sink::{Call, Sink};
 use crate::cli::bench::target::{Own, Target};
 use crate::clock;
@@ -123,8 +123,7 @@ fn starts(calls: &[Call], uids: &BTreeMap<String, JobUid>) -> Vec<Start> {
 }
 
 fn describe(starts: &[Start], kills: &[Time], (begin, end): (Time, Time), section: &mut Section) {
-    let mut latest: Vec<f64> = kills.iter().map(|kill| latest_after(starts, *kill)).collect();
-    latest.sort_by(f64::total_cmp);
+    let latest = sorted(kills.iter().map(|kill| latest_after(starts, *kill)));
     section.push(
         Figure::new("the latest start after a kill: p50", percentile(&latest, 0.5), "ms")
             .goal(Goal::AtMost(700.0)),

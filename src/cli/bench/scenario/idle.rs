@@ -1,10 +1,9 @@
 //! A node with nothing to do.
 
 use super::Bench;
-use crate::cli::bench::processes::{self, Usage};
+use crate::cli::bench::processes;
 use crate::cli::bench::report::{Figure, Goal, Section};
 use crate::cli::bench::target::Target;
-use crate::clock;
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -16,12 +15,8 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     let servers = bench.servers();
     let mut target = Target::start(&bench.folder, servers).await?;
     let own = target.own()?;
-    let (before, start) = (Usage::of(&own.pids()), clock::monotonic());
-    tokio::time::sleep(QUIET).await;
-    let pids = own.pids();
-    let used = Usage::of(&pids).since(&before);
-    let cpu = used.total().as_secs_f64() / start.elapsed().as_secs_f64() / servers as f64;
-    let (resident, proportional) = processes::memory(&pids);
+    let (used, cpu) = own.rest(QUIET).await;
+    let (resident, proportional) = processes::memory(&own.pids());
     let (daemon, first) = (own.memory(), own.ready);
     let stopped = own.servers[0].end(Signal::TERM).await?;
     let again = own.servers[0].restart().await?;

@@ -2,8 +2,7 @@
 
 use super::Bench;
 use crate::cli::bench::api::Api;
-use crate::cli::bench::processes::Usage;
-use crate::cli::bench::report::{Figure, Goal, Section, percentile};
+use crate::cli::bench::report::{Figure, Goal, Section, percentile, sorted};
 use crate::cli::bench::target::{Own, Target};
 use crate::{clock, task};
 use anyhow::Context;
@@ -54,10 +53,7 @@ fn memory(what: &str, own: &mut Own) -> Figure {
 
 /// The processor that servers need which have many jobs and nothing to do.
 async fn idle(own: &mut Own) -> Figure {
-    let (before, start) = (Usage::of(&own.pids()), clock::monotonic());
-    tokio::time::sleep(QUIET).await;
-    let used = Usage::of(&own.pids()).since(&before).total().as_secs_f64();
-    let part = used / start.elapsed().as_secs_f64() / own.servers.len() as f64;
+    let (_, part) = own.rest(QUIET).await;
     Figure::new("idle: processor of each server", part * 100.0, "%").goal(Goal::AtMost(1.0))
 }
 
@@ -72,8 +68,7 @@ async fn store(api: &Api, jobs: usize, section: &mut Section) -> anyhow::Result<
     }
     let took = start.elapsed();
     over.store(true, Ordering::Relaxed);
-    let mut answers = beside.await.context("the writes beside the load")??;
-    answers.sort_by(f64::total_cmp);
+    let answers = sorted(beside.await.context("the writes beside the load")??);
     section.push(Figure::new("jobs stored by restores", jobs as f64 / took.as_secs_f64(), "/s"));
     section.push(Figure::new("one small write beside them: p50", percentile(&answers, 0.5), "ms"));
     section.push(Figure::new("one small write beside them: p99", percentile(&answers, 0.99), "ms"));
@@ -103,7 +98,7 @@ async fn list(api: &Api, jobs: usize, section: &mut Section) -> anyhow::Result<(
         api.page(from, from + 100).await?;
         answers.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    answers.sort_by(f64::total_cmp);
+    let answers = sorted(answers);
     section.push(Figure::new("a page of 100 jobs: p50", percentile(&answers, 0.5), "ms"));
     Ok(())
 }

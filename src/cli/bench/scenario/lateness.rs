@@ -8,7 +8,7 @@
 use super::Bench;
 use crate::cli::bench::api::Execution;
 use crate::cli::bench::load::Load;
-use crate::cli::bench::report::{Figure, Section, percentile};
+use crate::cli::bench::report::{Figure, Section, percentile, sorted};
 use crate::cli::bench::target::Target;
 use dkron_core::ids::JobUid;
 use dkron_core::rules::jitter_of;
@@ -94,12 +94,6 @@ fn first_tick(uid: JobUid, executions: &[Execution], jitter: Span) -> Option<Tim
         })
     };
     (0..60).map(|back| latest - Span::from_seconds(back)).find(suits)
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
 }
 
 #[cfg(test)]

@@ -277,10 +277,10 @@ pub enum Warning {
     Formats {
         /// Its name.
         name: Arc<str>,
-        /// What it reads, first and last.
-        theirs: (u8, u8),
+        /// What it reads.
+        theirs: Formats,
         /// What the own one reads.
-        own: (u8, u8),
+        own: Formats,
     },
     /// Servers of one region belong to several clusters.
     Clusters(BTreeSet<ClusterId>),

@@ -59,8 +59,8 @@ impl<'a> View<'a> {
         };
         self.others.iter().filter(far).map(move |server| Warning::Formats {
             name: server.name.clone(),
-            theirs: (server.formats.first, server.formats.last),
-            own: (own.first, own.last),
+            theirs: server.formats,
+            own,
         })
     }
 

@@ -60,8 +60,7 @@ impl fmt::Display for Warning {
             ),
             Warning::Formats { name, theirs, own } => write!(
                 formatter,
-                "server {name:?} reads log formats {} to {}, this one {} to {}: they can form no cluster together",
-                theirs.0, theirs.1, own.0, own.1
+                "server {name:?} reads log formats {theirs}, this one {own}: they can form no cluster together"
             ),
             Warning::Clusters(clusters) => {
                 let all: Vec<String> = clusters.iter().map(ToString::to_string).collect();

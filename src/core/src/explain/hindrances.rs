@@ -100,11 +100,9 @@ fn nodes(state: &State, selector: &Selector, window: Span) -> Option<Reason> {
     if state.nodes().any(|(_, node)| placement::is_eligible(node, selector)) {
         return None;
     }
-    let has_tags =
-        |tags: &crate::job::Words| selector.tags.iter().all(|(tag, value)| tags.get(tag) == Some(value));
     let silent: Vec<String> = state
         .nodes()
-        .filter(|(_, node)| has_tags(&node.registration.tags))
+        .filter(|(_, node)| selector.matches(&node.registration.tags))
         .map(|(_, node)| format!("{} ({}, {})", node.registration.name, node.liveness, node.work))
         .take(10)
         .collect();

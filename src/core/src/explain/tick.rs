@@ -35,10 +35,9 @@ pub(super) fn explain(
         }
         None if at > question.now => to_come(question, job, &mut reasons),
         None if at > job.cursor => {
-            let hindrances = hindrances::stopping(question, job);
-            let stopped = hindrances.iter().any(hindrances::stops);
-            reasons.extend(hindrances);
-            reasons.extend((!stopped).then(|| hindrances::undecided(job, at, question.now)));
+            if !is_stopped(question, job, &mut reasons) {
+                reasons.push(hindrances::undecided(job, at, question.now));
+            }
             Answer::Undecided
         }
         None => {
@@ -98,25 +97,11 @@ fn skipped(skip: &Skipped) -> Reason {
         other => format!("{stretch} ({})", other.word()),
     };
     Reason {
-        code: skip_code(skip.reason),
+        code: skip.reason.word(),
         text: format!("{what} passed over, as decided at {}: {why}", skip.decided_at),
         since: Some(skip.from),
         until: Some(skip.to),
         execution: skip.blocked_by,
-    }
-}
-
-fn skip_code(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Missed => "missed",
-        SkipReason::Overlap => "overlap",
-        SkipReason::QueueFull => "queue_full",
-        SkipReason::Disabled => "disabled",
-        SkipReason::Held => "held",
-        SkipReason::Edited => "edited",
-        SkipReason::Unplaced => "unplaced",
-        SkipReason::Rezoned => "rezoned",
-        SkipReason::Cancelled => "cancelled",
     }
 }
 
@@ -130,13 +115,18 @@ fn no_tick(at: Time, ticks: Ticks) -> Reason {
     Reason { since: ticks.before, until: ticks.after, ..Reason::new("no_tick", text) }
 }
 
-/// A tick that lies ahead.
-fn to_come(question: Question<'_>, job: &JobRecord, reasons: &mut Vec<Reason>) -> Answer {
-    let at = question.at.unwrap_or(question.now);
+/// Whether something keeps all ticks from running; tells what stands in the way.
+fn is_stopped(question: Question<'_>, job: &JobRecord, reasons: &mut Vec<Reason>) -> bool {
     let hindrances = hindrances::stopping(question, job);
     let stopped = hindrances.iter().any(hindrances::stops);
     reasons.extend(hindrances);
-    if stopped {
+    stopped
+}
+
+/// A tick that lies ahead.
+fn to_come(question: Question<'_>, job: &JobRecord, reasons: &mut Vec<Reason>) -> Answer {
+    let at = question.at.unwrap_or(question.now);
+    if is_stopped(question, job, reasons) {
         return Answer::NotPlanned;
     }
     let starts_at = at + job.jitter(at);
