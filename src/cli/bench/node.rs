@@ -1,5 +1,6 @@
-//! Nodes of this very binary, started for a benchmark in folders of their own and ended with it. All listen on
-//! the loopback address and differ by their ports.
+//! Nodes of this very binary, started for a benchmark in folders of their own and ended with it. Each has a loopback
+//! address of its own and everybody's ports: ports that are merely free are taken by somebody's connection before the
+//! node listens there.
 
 use super::api::Api;
 use super::processes;
@@ -7,7 +8,7 @@ use crate::clock;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,67 +20,94 @@ const READY: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(1);
 /// Far more than run at a time: no benchmark is about a full node.
 const SLOTS: &str = "100000";
-/// Its three ports: the API's, gossip's, that of calls between nodes.
-const PORTS: usize = 3;
+/// The ports of the API, of gossip, of calls between nodes.
+const PORTS: [u16; 3] = [8080, 8946, 6868];
+/// Nodes of one benchmark at most: the last part of their addresses.
+const NODES_MAX: u8 = 16;
+
+/// Where the nodes of one benchmark are.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    /// The first parts of the addresses.
+    block: [u8; 3],
+    count: u8,
+}
+
+impl Place {
+    /// # Errors
+    /// If no loopback addresses are free.
+    pub(super) fn new(folder: &Path) -> anyhow::Result<Place> {
+        Ok(Place { folder: folder.to_owned(), block: free_block()?, count: 0 })
+    }
+
+    /// A server that is a cluster by itself.
+    pub(super) fn alone(&mut self) -> anyhow::Result<Setup> {
+        self.node("bench", vec!["--dev".to_owned()])
+    }
+
+    /// Servers that form one cluster.
+    pub(super) fn cluster(&mut self, count: usize) -> anyhow::Result<Vec<Setup>> {
+        let mut setups: Vec<Setup> = Vec::new();
+        for number in 1..=count {
+            let mut role = vec!["--server".to_owned(), format!("--bootstrap-expect={count}")];
+            role.extend(setups.first().map(Setup::join));
+            setups.push(self.node(&format!("bench{number}"), role)?);
+        }
+        Ok(setups)
+    }
+
+    /// An agent of this server's cluster, with this tag.
+    pub(super) fn agent(&mut self, tag: &str, server: &Setup) -> anyhow::Result<Setup> {
+        self.node("bench-agent", vec![format!("--tag={tag}"), server.join()])
+    }
+
+    fn node(&mut self, name: &str, role: Vec<String>) -> anyhow::Result<Setup> {
+        anyhow::ensure!(self.count < NODES_MAX, "a benchmark has at most {NODES_MAX} nodes");
+        self.count += 1;
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).context("the node's folder")?;
+        Ok(Setup { name: name.to_owned(), folder, address: address(self.block, self.count), role })
+    }
+}
 
 /// How a node is started, and started again.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     name: String,
     folder: PathBuf,
-    ports: [u16; PORTS],
+    address: Ipv4Addr,
     /// Its flags beyond those that all nodes have.
     role: Vec<String>,
 }
 
 impl Setup {
-    /// A server that is a cluster by itself.
-    pub(super) fn alone(folder: &Path) -> anyhow::Result<Setup> {
-        Setup::new("bench", folder, vec!["--dev".to_owned()])
-    }
-
-    /// Servers that form one cluster.
-    pub(super) fn cluster(folder: &Path, count: usize) -> anyhow::Result<Vec<Setup>> {
-        let mut setups: Vec<Setup> = Vec::new();
-        for number in 1..=count {
-            let mut role = vec!["--server".to_owned(), format!("--bootstrap-expect={count}")];
-            role.extend(setups.first().map(Setup::join));
-            setups.push(Setup::new(&format!("bench{number}"), folder, role)?);
-        }
-        Ok(setups)
-    }
-
-    /// An agent of this server's cluster, with this tag.
-    pub(super) fn agent(folder: &Path, tag: &str, server: &Setup) -> anyhow::Result<Setup> {
-        Setup::new("bench-agent", folder, vec![format!("--tag={tag}"), server.join()])
-    }
-
-    fn new(name: &str, folder: &Path, role: Vec<String>) -> anyhow::Result<Setup> {
-        let folder = folder.join(name);
-        fs::create_dir_all(&folder).context("the node's folder")?;
-        Ok(Setup { name: name.to_owned(), folder, ports: free_ports()?, role })
-    }
-
     fn join(&self) -> String {
-        format!("--retry-join={}:{}", Ipv4Addr::LOCALHOST, self.ports[1])
+        format!("--retry-join={}", self.address)
     }
 
     fn spawn(&self) -> anyhow::Result<Child> {
-        let [api, gossip, calls] = self.ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let [api, gossip, calls] = PORTS;
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let log = File::options().create(true).append(true).open(self.log()).context("the node's log")?;
+        let log =
+            File::options().create(true).append(true).open(self.log_file()).context("the node's log")?;
         let mut command = Command::new(program);
         command.args(["agent", "--enable-bench-executor", "--slots", SLOTS, "--log-level", "warn"]);
         command.args(["--node-name", &self.name]).args(&self.role);
         command.arg("--data-dir").arg(self.folder.join("data"));
-        command.arg("--http-addr").arg(api.to_string()).arg("--bind-addr").arg(gossip.to_string());
-        command.arg("--rpc-port").arg(calls.port().to_string());
+        command.arg(format!("--http-addr={}:{api}", self.address));
+        command.arg(format!("--bind-addr={}:{gossip}", self.address)).arg(format!("--rpc-port={calls}"));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         command.spawn().with_context(|| format!("the node {} does not start", self.name))
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    /// What it wrote about itself.
+    fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_else(|error| format!("its log cannot be read: {error}"))
     }
 }
 
@@ -104,7 +132,7 @@ impl Node {
 
     /// Where its API is.
     pub(super) fn url(&self) -> String {
-        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.setup.ports[0])
+        format!("http://{}:{}", self.setup.address, PORTS[0])
     }
 
     /// Its processes: the daemon, and the supervisor of its jobs.
@@ -139,17 +167,36 @@ impl Node {
 
     /// Waits until a server takes writes.
     pub(super) async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let (api, start) = (Api::new(vec![self.url()])?, clock::monotonic());
+        wait_until_ready(std::slice::from_mut(self)).await
+    }
+
+    /// # Errors
+    /// If the daemon has ended.
+    fn expect_alive(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.daemon.try_wait()? else { return Ok(()) };
+        bail!("the node {} ended by itself with {status}: {}", self.name(), self.setup.log())
+    }
+}
+
+/// Waits until each of these servers takes writes.
+///
+/// # Errors
+/// If it takes too long, or one of them ends; with what they wrote.
+pub(super) async fn wait_until_ready(servers: &mut [Node]) -> anyhow::Result<()> {
+    let start = clock::monotonic();
+    for number in 0..servers.len() {
+        let api = Api::new(vec![servers[number].url()])?;
         while !api.is_ready().await {
-            if let Some(status) = self.daemon.try_wait()? {
-                let log = fs::read_to_string(self.setup.log()).unwrap_or_default();
-                bail!("the node ended by itself with {status}: {log}");
+            servers.iter_mut().try_for_each(Node::expect_alive)?;
+            if start.elapsed() >= READY {
+                let logs = servers.iter().map(|server| format!("{}:\n{}", server.name(), server.setup.log()));
+                let logs: Vec<String> = logs.collect();
+                bail!("{} is not ready after {READY:?}\n{}", servers[number].name(), logs.join("\n"));
             }
-            anyhow::ensure!(start.elapsed() < READY, "the node is not ready after {READY:?}");
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl Drop for Node {
@@ -169,17 +216,27 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// Ports that nobody had a moment ago.
-fn free_ports() -> anyhow::Result<[u16; PORTS]> {
-    let mut listeners = Vec::new();
-    for _ in 0..PORTS {
-        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?);
-    }
-    let mut ports = [0; PORTS];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr().context("no free port")?.port();
-    }
-    Ok(ports)
+fn address([one, two, three]: [u8; 3], number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(one, two, three, number)
+}
+
+/// The first parts of loopback addresses at which nobody uses the ports. Each process begins somewhere else.
+fn free_block() -> anyhow::Result<[u8; 3]> {
+    let start = std::process::id().wrapping_mul(61);
+    let block = |attempt: u32| {
+        let [_, _, two, three] = start.wrapping_add(attempt).to_be_bytes();
+        // The lower half of the network, without the addresses that services of this machine use.
+        [127, two & 0x7F | 0x40, three]
+    };
+    (0..1_000).map(block).find(|block| is_free(*block)).context("no loopback addresses with free ports")
+}
+
+fn is_free(block: [u8; 3]) -> bool {
+    let addresses = (1..=NODES_MAX).map(|number| address(block, number));
+    addresses.flat_map(|address| PORTS.map(|port| SocketAddr::from((address, port)))).all(|at| {
+        let (streams, datagrams) = (TcpListener::bind(at), UdpSocket::bind(at));
+        streams.is_ok() && datagrams.is_ok()
+    })
 }
 
 /// The bytes of all files below a folder.

@@ -1,7 +1,7 @@
 //! What is measured: nodes started for it, or a cluster that runs already.
 
 use super::api::Api;
-use super::node::{Node, Setup};
+use super::node::{self, Node, Place, Setup};
 use super::processes::{self, Usage};
 use crate::clock;
 use anyhow::Context;
@@ -28,31 +28,27 @@ pub(super) struct Own {
     pub(super) servers: Vec<Node>,
     /// How they were started.
     pub(super) setups: Vec<Setup>,
+    /// Where more nodes of this cluster may be.
+    pub(super) place: Place,
     /// From the start of the first until all took writes.
     pub(super) ready: Duration,
     /// Ends with the servers, after them.
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Own {
     async fn start(folder: &Path, servers: usize) -> anyhow::Result<Own> {
         let folder = tempfile::Builder::new().prefix("dkron-bench-").tempdir_in(folder);
         let folder = folder.context("a folder for the nodes")?;
+        let mut place = Place::new(folder.path())?;
         let setups = match servers {
-            1 => vec![Setup::alone(folder.path())?],
-            _ => Setup::cluster(folder.path(), servers)?,
+            1 => vec![place.alone()?],
+            _ => place.cluster(servers)?,
         };
         let start = clock::monotonic();
         let mut servers = setups.iter().cloned().map(Node::start).collect::<anyhow::Result<Vec<Node>>>()?;
-        for server in &mut servers {
-            server.wait_until_ready().await?;
-        }
-        Ok(Own { servers, setups, ready: start.elapsed(), folder })
-    }
-
-    /// Where other nodes of this cluster may keep their data.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
+        node::wait_until_ready(&mut servers).await?;
+        Ok(Own { servers, setups, place, ready: start.elapsed(), _folder: folder })
     }
 
     /// All processes of the servers.

@@ -7,7 +7,7 @@
 use super::Bench;
 use crate::cli::bench::api::Api;
 use crate::cli::bench::load::wait_until;
-use crate::cli::bench::node::{Node, Setup};
+use crate::cli::bench::node::Node;
 use crate::cli::bench::report::{Figure, Goal, Section, percentile, sorted};
 use crate::cli::bench::sink::{Call, Sink};
 use crate::cli::bench::target::{Own, Target};
@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Section> {
     ensure!(servers >= 3, "--servers {servers}: failover needs three servers or more");
     let mut target = Target::start(&bench.folder, servers).await?;
     let own = target.own()?;
-    let _agent = Node::start(Setup::agent(own.folder(), "bench=agent", &own.setups[0])?)?;
+    let _agent = Node::start(own.place.agent("bench=agent", &own.setups[0])?)?;
     let begin = clock::wall().floor_second() + Span::from_seconds(5);
     let jobs: Vec<Value> = (0..JOBS).map(|number| job(number, begin, &sink)).collect();
     target.store(&jobs).await?;
